@@ -1,0 +1,77 @@
+"""What the use cases need of the world, and how it can fail.
+
+Each port has two adapters that pass the same contract suite: one on Dapr, one in memory.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+
+from shared_models import CloudEvent
+
+
+class Conflict(Exception):
+    """The key no longer has the ETag that the save named.
+
+    A save that reached the store twice can conflict with itself, so look at what is stored
+    before you conclude that yours is not.
+    """
+
+
+class Unavailable(Exception):
+    """A part that this request needs does not answer. What was asked for may still take effect."""
+
+
+class Stored(NamedTuple):
+    """A value and the ETag that a save has to name to replace it."""
+
+    value: bytes
+    etag: str
+
+
+class StateStore(Protocol):
+    """Keys and values with optimistic concurrency. Every method raises `Unavailable`."""
+
+    async def get(self, key: str) -> Stored | None: ...
+
+    async def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
+        """Return what is stored under each key, in the order of `keys`."""
+        ...
+
+    async def save(
+        self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        """Replace the value that has `etag`; with None, create the key.
+
+        Raises:
+            Conflict: the key has another ETag, or exists although `etag` is None.
+        """
+        ...
+
+    async def delete(self, key: str, etag: str) -> None:
+        """Remove the value that has `etag`; a key that is gone already is no error.
+
+        Raises:
+            Conflict: the key has another ETag.
+        """
+        ...
+
+
+class Publisher(Protocol):
+    async def publish(self, topic: str, event: CloudEvent) -> None:
+        """Hand `event` to the broker; return when the broker has it.
+
+        Raises:
+            Unavailable: the broker may or may not have it.
+        """
+        ...
+
+
+class Secrets(Protocol):
+    async def get(self, key: str) -> str | None:
+        """Return the secret `key`, or None where the store has none of that name.
+
+        Raises:
+            Unavailable: the secret store does not answer.
+        """
+        ...

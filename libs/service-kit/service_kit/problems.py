@@ -1,0 +1,78 @@
+"""Errors as problem details (RFC 9457), the same from every route of both services."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from service_kit.index_pages import UnknownCursor
+from service_kit.ports import Unavailable
+
+log = structlog.get_logger()
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, **members: object
+) -> JSONResponse:
+    """Return a problem response. `members` are extension members."""
+    return JSONResponse(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            **members,
+        },
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
+
+
+def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
+    """Turn every error of `app` into a problem response.
+
+    Args:
+        statuses: the HTTP status of each of the service's own errors.
+    """
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        # Pydantic's report repeats the input, which may be anything; say only where and what.
+        errors = [
+            {"location": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+            for each in error.errors()
+        ]
+        detail = "; ".join(f"{each['location']}: {each['message']}" for each in errors)
+        return problem(422, detail, errors=errors)
+
+    def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, error.detail, error.headers)
+
+    def unavailable(request: Request, error: Exception) -> Response:
+        log.warning("unavailable", path=request.url.path, reason=str(error))
+        return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    def unexpected(request: Request, error: Exception) -> Response:
+        # Starlette logs the traceback itself and gives it to nobody else.
+        return problem(500, "The service failed; its log says why.")
+
+    def domain(request: Request, error: Exception) -> Response:
+        status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
+        return problem(status, str(error))
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(Unavailable, unavailable)
+    app.add_exception_handler(Exception, unexpected)
+    for kind in statuses:
+        app.add_exception_handler(kind, domain)
+    app.add_exception_handler(UnknownCursor, lambda _, error: problem(400, str(error)))

@@ -1,0 +1,99 @@
+"""Things that are added once, listed newest first, and never changed."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from service_kit.index_pages import IndexPages, Place
+from service_kit.ports import Conflict, StateStore
+from shared_models import Page
+
+Thing = TypeVar("Thing", bound=BaseModel)
+
+
+class Records(Generic[Thing]):
+    """Records of one kind, each under its id; adding the same id twice adds it once.
+
+    Args:
+        kind: the start of the keys, such as `notification`.
+        model: what a record holds.
+    """
+
+    def __init__(self, store: StateStore, kind: str, model: type[Thing]) -> None:
+        self._store = store
+        self._kind = kind
+        self._model = model
+        self._index = IndexPages(store, kind)
+
+    async def add(self, id: str, thing: Thing, group: str | None = None) -> bool:
+        """Store `thing` under `id`; return False where that id is stored already.
+
+        Args:
+            group: also list it among the records of this name.
+        """
+        key = self._key(id)
+        if await self._store.get(key):
+            return False
+        places = {"": await self._index.add(id)}
+        if group is not None:
+            places[group] = await self._group(group).add(id)
+        record = _Record(places=places, thing=thing.model_dump(mode="json"))
+        try:
+            await self._store.save(key, record.model_dump_json().encode(), None)
+        except Conflict:
+            return False
+        return True
+
+    async def get(self, id: str) -> Thing | None:
+        stored = await self._store.get(self._key(id))
+        if stored is None:
+            return None
+        return self._model.model_validate(_Record.model_validate_json(stored.value).thing)
+
+    async def remove(self, id: str) -> None:
+        """Remove the record under `id`, if there is one."""
+        stored = await self._store.get(self._key(id))
+        if stored is None:
+            return
+        record = _Record.model_validate_json(stored.value)
+        for group, place in record.places.items():
+            await (self._group(group) if group else self._index).remove(place, id)
+        await self._store.delete(self._key(id), stored.etag)
+
+    async def newest_first(
+        self,
+        limit: int,
+        cursor: str | None,
+        *,
+        group: str | None = None,
+        wanted: Callable[[Thing], bool] = lambda thing: True,
+    ) -> Page[Thing]:
+        """Return a page of the records that are `wanted`, of all or of one group."""
+
+        async def read(entries: list[tuple[str, Place]]) -> list[Thing | None]:
+            found: list[Thing | None] = []
+            stored = await self._store.get_many([self._key(id) for id, _ in entries])
+            for (_, place), each in zip(entries, stored, strict=True):
+                record = _Record.model_validate_json(each.value) if each else None
+                if record is None or record.places.get(group or "") != place:
+                    found.append(None)
+                    continue
+                thing = self._model.model_validate(record.thing)
+                found.append(thing if wanted(thing) else None)
+            return found
+
+        index = self._index if group is None else self._group(group)
+        return await index.newest_first(limit, cursor, read)
+
+    def _key(self, id: str) -> str:
+        return f"{self._kind}-{id}"
+
+    def _group(self, group: str) -> IndexPages:
+        return IndexPages(self._store, f"{self._kind}-of-{group}")
+
+
+class _Record(BaseModel):
+    schema_version: int = 1
+    places: dict[str, Place]
+    thing: dict[str, object]

@@ -1,0 +1,115 @@
+"""What the two applications have in common: their frame, their health, their life."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from service_kit.body_limit import BodyLimit
+from service_kit.callbacks import DeadLetterTopic, SidecarToken
+from service_kit.logs import TraceContext, configure_logs
+from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
+from service_kit.problems import answer_with_problems, problem
+from service_kit.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+
+def create_service(
+    title: str,
+    settings: ServiceSettings,
+    *,
+    sidecar: AbstractAsyncContextManager[object],
+    store: StateStore,
+    publisher: Publisher,
+    secrets: Secrets,
+    state: Mapping[str, object],
+    statuses: Mapping[type[Exception], int],
+) -> FastAPI:
+    """Return an application with problem responses, health routes and a sidecar connection.
+
+    Args:
+        sidecar: entered at start and left at the end.
+        state: what the routes find in `request.state`.
+        statuses: the HTTP status of each of the service's own errors.
+    """
+    token = SidecarToken()
+    everywhere = {
+        "settings": settings,
+        "sidecar_token": token,
+        "dead_letters": DeadLetterTopic(publisher, settings.dead_letter_topic, settings.app_id),
+    }
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
+        async with sidecar:
+            reading = asyncio.create_task(_read_token(token, secrets, settings))
+            try:
+                yield {**state, **everywhere}
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+    app = FastAPI(title=title, lifespan=lifespan)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(TraceContext)
+    answer_with_problems(app, statuses)
+
+    @app.get("/health", tags=["health"])
+    async def health() -> dict[str, str]:
+        """Say that the process is alive."""
+        return {"status": "healthy"}
+
+    @app.get("/health/ready", tags=["health"])
+    async def ready() -> JSONResponse:
+        """Say whether the sidecar and its components can be reached."""
+        try:
+            await store.get("health-probe")
+        except Unavailable as error:
+            return problem(503, str(error), {"Retry-After": "2"})
+        return JSONResponse({"status": "ready"})
+
+    return app
+
+
+def serve(application: str, settings: ServiceSettings) -> None:
+    """Run the application factory `application`, such as `task_api.main:create_app`."""
+    configure_logs(json=settings.log_json, level=settings.log_level)
+    uvicorn.run(
+        application,
+        factory=True,
+        host=settings.app_host,
+        port=settings.app_port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )
+
+
+async def _read_token(token: SidecarToken, secrets: Secrets, settings: ServiceSettings) -> None:
+    """Read the app API token as soon as the secret store answers."""
+    if not settings.callbacks_need_token:
+        log.warning("callbacks_not_authenticated", mend="start the sidecar with APP_API_TOKEN")
+        token.know(None)
+        return
+    while True:
+        try:
+            secret = await secrets.get(settings.app_api_token_secret)
+        except Unavailable as error:
+            log.debug("secret_store_not_ready", reason=str(error))
+            await asyncio.sleep(0.1)
+            continue
+        if secret:
+            token.know(secret)
+            return
+        log.error(
+            "secret_missing",
+            secret=settings.app_api_token_secret,
+            store=settings.secret_store,
+            mend="add it to the secret store; until then every callback is refused",
+        )
+        await asyncio.sleep(5)

@@ -1,0 +1,40 @@
+"""Settings that every service beside a sidecar has, read from the environment."""
+
+from datetime import timedelta
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Names of components and topics are the same in every environment; see docs/flow.md.
+
+    Durations are seconds or ISO 8601 durations, such as `5` or `PT5S`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    app_id: str
+    app_host: str = "127.0.0.1"
+    app_port: int
+    dapr_http_port: int = 3500
+    dapr_grpc_port: int = 50001
+
+    state_store: str = "statestore"
+    pubsub: str = "pubsub"
+    secret_store: str = "secretstore"
+    task_events_topic: str = "task-events"
+    dead_letter_topic: str = "task-events-dead"
+
+    app_api_token_secret: str = "app-api-token"
+    app_api_token: str | None = None
+    """Set where the sidecar was started with a token; see `require_app_api_token`."""
+    require_app_api_token: bool = True
+    """Refuse callbacks without the token even where the sidecar was started without one."""
+
+    sidecar_timeout: timedelta = timedelta(seconds=5)
+    log_json: bool = True
+    log_level: str = "INFO"
+
+    @property
+    def callbacks_need_token(self) -> bool:
+        return self.require_app_api_token or self.app_api_token is not None

@@ -1,0 +1,29 @@
+"""What crosses the wire between task-api, notification-service and their clients. No I/O."""
+
+from shared_models.events import CloudEvent, TaskEvent, TaskEventType
+from shared_models.notifications import (
+    DeadLetter,
+    Notification,
+    NotificationReceipt,
+    NotificationRequest,
+    NotificationStatus,
+)
+from shared_models.pages import Page
+from shared_models.tasks import Priority, Task, TaskCreate, TaskPatch, TaskStatus
+
+__all__ = [
+    "CloudEvent",
+    "DeadLetter",
+    "Notification",
+    "NotificationReceipt",
+    "NotificationRequest",
+    "NotificationStatus",
+    "Page",
+    "Priority",
+    "Task",
+    "TaskCreate",
+    "TaskEvent",
+    "TaskEventType",
+    "TaskPatch",
+    "TaskStatus",
+]

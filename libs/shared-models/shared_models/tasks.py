@@ -1,0 +1,64 @@
+"""A task as clients send and see it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared_models.moments import Moment
+from shared_models.text import Line, Text
+
+Priority = Annotated[int, Field(strict=True, ge=1, le=5)]
+
+
+class TaskStatus(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+class TaskCreate(BaseModel):
+    """The fields of a task that a client may choose: the body of a create and of a replace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Line
+    description: Text | None = None
+    priority: Priority = 1
+    assignee: Line | None = None
+    due_at: Moment | None = None
+
+
+class TaskPatch(BaseModel):
+    """A JSON merge patch (RFC 7396): fields that are left out stay, null resets to the default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Line = ""
+    description: Text | None = None
+    priority: Priority | None = None
+    assignee: Line | None = None
+    due_at: Moment | None = None
+
+    def applied_to(self, task: "Task") -> TaskCreate:
+        """Return the fields that `task` has after the patch."""
+        fields = {name: getattr(task, name) for name in TaskCreate.model_fields}
+        fields.update(self.model_dump(exclude_unset=True))
+        if fields["priority"] is None:
+            del fields["priority"]
+        return TaskCreate(**fields)
+
+
+class Task(BaseModel):
+    """One version of a task. `version` starts at 1 and grows by one with every change."""
+
+    id: str
+    title: str
+    description: str | None = None
+    status: TaskStatus = TaskStatus.PENDING
+    priority: int = 1
+    assignee: str | None = None
+    due_at: Moment | None = None
+    created_at: Moment
+    updated_at: Moment
+    version: int

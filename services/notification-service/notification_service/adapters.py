@@ -1,0 +1,15 @@
+"""The adapters that notification-service runs on: Dapr's, or in-memory ones in unit tests."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
+
+from notification_service.delivery import Delivery
+from service_kit.ports import Publisher, Secrets, StateStore
+
+
+class Adapters(NamedTuple):
+    sidecar: AbstractAsyncContextManager[object]
+    store: StateStore
+    publisher: Publisher
+    secrets: Secrets
+    delivery: Delivery

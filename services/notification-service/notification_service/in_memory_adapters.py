@@ -1,0 +1,31 @@
+"""notification-service in memory, for unit tests."""
+
+from contextlib import nullcontext
+
+from notification_service.adapters import Adapters
+from service_kit.in_memory_adapters import (
+    InMemoryPublisher,
+    InMemorySecrets,
+    InMemoryStateStore,
+)
+from shared_models import Notification
+
+
+class InMemoryDelivery:
+    """Remembers what was delivered, oldest first."""
+
+    def __init__(self) -> None:
+        self.delivered: list[Notification] = []
+
+    async def deliver(self, notification: Notification) -> None:
+        self.delivered.append(notification)
+
+
+def in_memory_adapters(token: str = "token") -> Adapters:
+    return Adapters(
+        sidecar=nullcontext(),
+        store=InMemoryStateStore(),
+        publisher=InMemoryPublisher(),
+        secrets=InMemorySecrets({"app-api-token": token}),
+        delivery=InMemoryDelivery(),
+    )

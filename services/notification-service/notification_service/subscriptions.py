@@ -1,0 +1,38 @@
+"""What the sidecar of notification-service delivers. components/ binds the topics to the routes."""
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+
+from notification_service.dead_letters import DeadLetters
+from notification_service.notifications import Activity
+from service_kit.callbacks import Answer, Unprocessable, only_sidecar, raw_payload, settle
+from shared_models import CloudEvent, TaskEvent
+
+router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
+
+
+@router.post("/events/task-events")
+async def task_events(request: Request) -> Answer:
+    activity: Activity = request.state.activity
+
+    async def handle(event: CloudEvent) -> None:
+        await activity.add(_task_event(event))
+
+    return await settle(request, handle)
+
+
+@router.post("/events/task-events-dead")
+async def dead_letters(request: Request) -> Answer:
+    kept: DeadLetters = request.state.kept_dead_letters
+
+    async def handle(event: CloudEvent) -> None:
+        await kept.add(raw_payload(event))
+
+    return await settle(request, handle)
+
+
+def _task_event(event: CloudEvent) -> TaskEvent:
+    try:
+        return TaskEvent.model_validate(event.data)
+    except ValidationError as error:
+        raise Unprocessable(f"not a task event: {error}") from error

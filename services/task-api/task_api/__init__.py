@@ -1,0 +1,1 @@
+"""Keeps tasks and announces every change."""

@@ -1,0 +1,238 @@
+"""The guarantee: every stored change is announced, and nothing else is.
+
+A change is two writes, to the store and to the broker, and a process can stop between them. So it
+is said first, in private, and announced once it proved true:
+
+1. The writer publishes an intent (task, change, the ETag that its save replaces) to a topic that
+   only task-api reads, and then saves the document with the change in its history.
+2. Whoever handles the intent looks at the document. The change is in its history: its event is
+   published. The document has another ETag than the save replaces: the save lost and can never
+   succeed, so the intent is dropped. Neither: the save may be under way, so wait; after a while
+   settle it, by writing the document as it is, which gives it a new ETag and so bars the save.
+
+Nothing leaves a document before it is announced: neither an old change that makes room in the
+history nor a deleted task. docs/decisions has why, and what was measured.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+from pydantic import BaseModel
+
+from service_kit.index_pages import IndexPages
+from service_kit.micro_batches import MicroBatches
+from service_kit.ports import Conflict, Publisher, StateStore
+from shared_models import CloudEvent, TaskEventType, TaskStatus
+from shared_models.moments import now
+from task_api.idempotency import IdempotencyKeys
+from task_api.settings import Settings
+from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
+
+log = structlog.get_logger()
+
+INTENTS = "task.changes.intended"
+MOST_REMEMBERED = 5_000
+BARRED_FOR = timedelta(days=1)
+SHORTEST_WAIT = timedelta(milliseconds=5)
+LONGEST_WAIT = timedelta(milliseconds=200)
+
+Value = TypeVar("Value")
+
+
+class Intent(BaseModel):
+    """Says that a document is about to get a change."""
+
+    task_id: str
+    change_id: str
+    replaces: str | None
+    """The ETag that the save names; None where it creates the document."""
+
+
+class Intents(BaseModel):
+    """The data of one message on the topic of intents."""
+
+    intents: list[Intent]
+
+
+class Announcements:
+    """Saves changes so that they are announced, and announces them.
+
+    Args:
+        indexes: `all`, which deleted tasks leave, and `open`, which completed ones leave too.
+        keys: learn of the deletion of the tasks that they made.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        publisher: Publisher,
+        indexes: Mapping[str, IndexPages],
+        keys: IdempotencyKeys,
+        settings: Settings,
+    ) -> None:
+        self._documents = TaskDocuments(store)
+        self._publisher = publisher
+        self._indexes = indexes
+        self._keys = keys
+        self._settings = settings
+        self._saying: MicroBatches[Intent, None] = MicroBatches(self._say_batch)
+        # What this process saw of its own saves spares it a look at the store; after a restart,
+        # or on another replica, the store tells.
+        self._saves: OrderedDict[str, asyncio.Future[TaskDocument | None]] = OrderedDict()
+        self._announced: OrderedDict[str, None] = OrderedDict()
+
+    async def say(self, task_id: str, change: Change, replaces: str | None) -> None:
+        """Publish the intent of a save. What is not said may not be saved."""
+        self._remember_save(change.id)
+        try:
+            await self._saying.submit(
+                Intent(task_id=task_id, change_id=change.id, replaces=replaces)
+            )
+        except BaseException:
+            self._end_save(change.id, None)
+            raise
+
+    async def save(self, task_id: str, document: TaskDocument, replaces: str | None) -> None:
+        """Save a document whose last change has been said.
+
+        Raises:
+            Conflict: the document has another ETag by now, and not because of this save.
+            Unavailable: whether it is saved is open; if it is, it will be announced.
+        """
+        change = document.history[-1]
+        saved: TaskDocument | None = None
+        try:
+            try:
+                await self._documents.save(task_id, document, replaces)
+            except Conflict:
+                present, _ = await self._documents.get(task_id)
+                if present is None or present.change(change.id) is None:
+                    raise
+            saved = document.model_copy(update={"history": [change]})
+        finally:
+            self._end_save(change.id, saved)
+
+    async def make_room(self, task_id: str, history: Sequence[Change]) -> None:
+        """Announce those of `history` that this process does not know to be announced.
+
+        To be called before they leave the store; consumers drop what they know.
+        """
+        await asyncio.gather(
+            *(self._publish(change) for change in history if change.id not in self._announced)
+        )
+
+    async def handle(self, event: CloudEvent) -> None:
+        """Handle a message of the topic of intents."""
+        intents = Intents.model_validate(event.data).intents
+        results = await asyncio.gather(
+            *(self._settle(intent) for intent in intents), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _say_batch(self, intents: Sequence[Intent]) -> list[None | Exception]:
+        await self._publisher.publish(
+            self._settings.task_changes_topic,
+            CloudEvent(
+                id=new_id(),
+                source=self._settings.app_id,
+                type=INTENTS,
+                time=now(),
+                data=Intents(intents=list(intents)).model_dump(mode="json"),
+            ),
+        )
+        return [None] * len(intents)
+
+    async def _settle(self, intent: Intent) -> None:
+        """Announce the change if it is stored; return once it is, or never can be."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.intent_grace.total_seconds()
+        saved = await self._own_save(intent.change_id, deadline - loop.time())
+        if saved is not None:
+            await self._announce(intent.task_id, saved, saved.history[-1])
+            self._saves.pop(intent.change_id, None)
+            return
+        pause = SHORTEST_WAIT
+        while True:
+            document, etag = await self._documents.get(intent.task_id)
+            change = document.change(intent.change_id) if document else None
+            if document and change:
+                await self._announce(intent.task_id, document, change)
+                return
+            if etag != intent.replaces:
+                return
+            if loop.time() >= deadline:
+                with suppress(Conflict):
+                    await self._bar(intent, document)
+                continue
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(2 * pause, LONGEST_WAIT)
+
+    async def _bar(self, intent: Intent, document: TaskDocument | None) -> None:
+        """Give the document a new ETag, so that the intended save can no longer happen."""
+        log.warning("save_barred", task_id=intent.task_id, change_id=intent.change_id)
+        if document is None:
+            await self._documents.save(intent.task_id, TaskDocument(), None, ttl=BARRED_FOR)
+        else:
+            await self._documents.save(intent.task_id, document, intent.replaces)
+
+    async def _announce(self, task_id: str, document: TaskDocument, change: Change) -> None:
+        await self._publish(change)
+        if change.event.event_type is TaskEventType.COMPLETED:
+            await self._leave_open_tasks(task_id, document)
+        elif change.event.event_type is TaskEventType.DELETED:
+            await self._remove(task_id)
+
+    async def _publish(self, change: Change) -> None:
+        await self._publisher.publish(
+            self._settings.task_events_topic, CloudEvent.of(change.event, self._settings.app_id)
+        )
+        _bounded_put(self._announced, change.id, None)
+
+    async def _leave_open_tasks(self, task_id: str, document: TaskDocument) -> None:
+        place = document.places.get("open")
+        if place and document.task and document.task.status is TaskStatus.COMPLETED:
+            await self._indexes["open"].remove(place, task_id)
+
+    async def _remove(self, task_id: str) -> None:
+        """Remove a deleted task, whose deletion is announced, from the store."""
+        document, etag = await self._documents.get(task_id)
+        if document is None or etag is None or not document.deleted:
+            return
+        await self.make_room(task_id, document.history)
+        for name, place in document.places.items():
+            await self._indexes[name].remove(place, task_id)
+        if document.idempotency_record:
+            await self._keys.outlive_task(document.idempotency_record)
+        await self._documents.delete(task_id, etag)
+
+    async def _own_save(self, change_id: str, patience: float) -> TaskDocument | None:
+        """Return the document that this process saved with the change, if it did."""
+        future = self._saves.get(change_id)
+        if future is None:
+            return None
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), patience)
+        except TimeoutError:
+            return None
+
+    def _remember_save(self, change_id: str) -> None:
+        future: asyncio.Future[TaskDocument | None] = asyncio.get_running_loop().create_future()
+        _bounded_put(self._saves, change_id, future)
+
+    def _end_save(self, change_id: str, saved: TaskDocument | None) -> None:
+        future = self._saves.get(change_id)
+        if future and not future.done():
+            future.set_result(saved)
+
+
+def _bounded_put(remembered: OrderedDict[str, Value], key: str, value: Value) -> None:
+    remembered[key] = value
+    if len(remembered) > MOST_REMEMBERED:
+        remembered.popitem(last=False)

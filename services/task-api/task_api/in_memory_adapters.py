@@ -1,0 +1,38 @@
+"""task-api in memory, for unit tests."""
+
+from contextlib import nullcontext
+
+from service_kit.in_memory_adapters import (
+    InMemoryPublisher,
+    InMemorySecrets,
+    InMemoryStateStore,
+)
+from shared_models import NotificationReceipt, NotificationRequest, NotificationStatus
+from task_api.adapters import Adapters
+
+
+class InMemoryNotifier:
+    """Remembers what it was asked to deliver, oldest first."""
+
+    def __init__(self) -> None:
+        self.requests: list[NotificationRequest] = []
+
+    async def notify(self, request: NotificationRequest) -> NotificationReceipt:
+        known = {earlier.event_id for earlier in self.requests}
+        self.requests.append(request)
+        status = (
+            NotificationStatus.DUPLICATE
+            if request.event_id in known
+            else NotificationStatus.SENT
+        )
+        return NotificationReceipt(id=request.event_id or "", status=status)
+
+
+def in_memory_adapters(token: str = "token") -> Adapters:
+    return Adapters(
+        sidecar=nullcontext(),
+        store=InMemoryStateStore(),
+        publisher=InMemoryPublisher(),
+        secrets=InMemorySecrets({"app-api-token": token}),
+        notifier=InMemoryNotifier(),
+    )

@@ -1,0 +1,106 @@
+"""The HTTP contract of task-api: parse, make one call, answer."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
+from shared_models.text import Line
+from task_api.etags import etag, matches_strongly, matches_weakly
+from task_api.tasks import Precondition, Tasks
+
+router = APIRouter(tags=["tasks"])
+
+
+async def _tasks(request: Request) -> Tasks:
+    tasks: Tasks = request.state.tasks
+    return tasks
+
+
+async def _precondition(
+    if_match: Annotated[str | None, Header()] = None,
+) -> Precondition | None:
+    if if_match is None:
+        return None
+    return lambda task: matches_strongly(if_match, task)
+
+
+TheTasks = Annotated[Tasks, Depends(_tasks)]
+IfMatch = Annotated[Precondition | None, Depends(_precondition)]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+
+
+@router.post("/tasks", status_code=201, response_model=Task)
+async def create_task(
+    wanted: TaskCreate, tasks: TheTasks, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Make a task; a repeated `Idempotency-Key` returns the task that it made."""
+    task = await tasks.create(wanted, idempotency_key)
+    return _answer(task, 201, Location=f"/tasks/{task.id}")
+
+
+@router.get("/tasks", response_model=Page[Task])
+async def list_tasks(
+    tasks: TheTasks,
+    status: TaskStatus | None = None,
+    priority: Annotated[int | None, Query(ge=1, le=5)] = None,
+    assignee: Line | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> Response:
+    """List tasks, newest first. A page may be short, or empty, while `next_cursor` goes on."""
+    return _json(await tasks.find(limit, cursor, status, priority, assignee))
+
+
+@router.get("/tasks/{task_id}", response_model=Task)
+async def get_task(
+    task_id: str, tasks: TheTasks, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    task = await tasks.get(task_id)
+    if if_none_match is not None and matches_weakly(if_none_match, task):
+        return Response(status_code=304, headers={"ETag": etag(task)})
+    return _answer(task)
+
+
+@router.put("/tasks/{task_id}", response_model=Task)
+async def replace_task(
+    task_id: str, wanted: TaskCreate, tasks: TheTasks, if_match: IfMatch
+) -> Response:
+    """Replace the editable fields; those left out get their defaults."""
+    return _answer(await tasks.edit(task_id, lambda _: wanted, if_match))
+
+
+@router.patch("/tasks/{task_id}", response_model=Task)
+async def patch_task(
+    task_id: str, patch: TaskPatch, tasks: TheTasks, if_match: IfMatch
+) -> Response:
+    return _answer(await tasks.edit(task_id, patch.applied_to, if_match))
+
+
+@router.put("/tasks/{task_id}/status", response_model=Task)
+async def set_task_status(
+    task_id: str, status: TaskStatus, tasks: TheTasks, if_match: IfMatch
+) -> Response:
+    """Set the status; the status that the task has already changes and announces nothing."""
+    return _answer(await tasks.set_status(task_id, status, if_match))
+
+
+@router.delete("/tasks/{task_id}", status_code=204)
+async def delete_task(task_id: str, tasks: TheTasks, if_match: IfMatch) -> None:
+    await tasks.delete(task_id, if_match)
+
+
+@router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent])
+async def get_task_history(task_id: str, tasks: TheTasks) -> Response:
+    """Return the task's recent events, newest first."""
+    return _json(Page(items=await tasks.history(task_id)))
+
+
+def _answer(task: Task, status: int = 200, **headers: str) -> Response:
+    return _json(task, status, ETag=etag(task), **headers)
+
+
+def _json(model: BaseModel, status: int = 200, **headers: str) -> Response:
+    # The model is valid by construction, so it is not validated a second time.
+    return Response(model.model_dump_json(), status, headers, "application/json")

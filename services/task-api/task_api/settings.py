@@ -1,0 +1,17 @@
+"""Settings of task-api."""
+
+from datetime import timedelta
+
+from service_kit.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    app_id: str = "task-api"
+    app_port: int = 8000
+    task_changes_topic: str = "task-changes"
+    notification_app_id: str = "notification-service"
+
+    request_deadline: timedelta = timedelta(seconds=10)
+    """How long a change is tried against concurrent changes before it is answered with 503."""
+    intent_grace: timedelta = timedelta(seconds=6)
+    """How long a save may be under way before its intent bars it from happening at all."""

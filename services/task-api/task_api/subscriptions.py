@@ -1,0 +1,35 @@
+"""What the sidecar of task-api delivers. components/ binds the topics to these routes."""
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+
+from service_kit.callbacks import Answer, Unprocessable, only_sidecar, settle
+from shared_models import CloudEvent, TaskEvent, TaskEventType
+from task_api.announcements import Announcements
+from task_api.notifier import Notifier, completed
+
+router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
+
+
+@router.post("/events/task-changes")
+async def task_changes(request: Request) -> Answer:
+    announcements: Announcements = request.state.announcements
+    return await settle(request, announcements.handle)
+
+
+@router.post("/events/task-events")
+async def task_events(request: Request) -> Answer:
+    notifier: Notifier = request.state.notifier
+
+    async def handle(event: CloudEvent) -> None:
+        if event.type == TaskEventType.COMPLETED:
+            await notifier.notify(completed(_task_event(event)))
+
+    return await settle(request, handle)
+
+
+def _task_event(event: CloudEvent) -> TaskEvent:
+    try:
+        return TaskEvent.model_validate(event.data)
+    except ValidationError as error:
+        raise Unprocessable(f"not a task event: {error}") from error

@@ -1,0 +1,217 @@
+"""Create, find, change and delete tasks. Every change goes through `Announcements`."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+from service_kit.index_pages import IndexPages, Place
+from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
+from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, TaskStatus
+from shared_models.moments import now
+from task_api.announcements import Announcements
+from task_api.idempotency import IdempotencyKeys
+from task_api.settings import Settings
+from task_api.task_documents import CHANGES_KEPT, TaskDocument, TaskDocuments, new_id
+
+EVENT_OF_STATUS = {
+    TaskStatus.PENDING: TaskEventType.PENDING,
+    TaskStatus.IN_PROGRESS: TaskEventType.IN_PROGRESS,
+    TaskStatus.COMPLETED: TaskEventType.COMPLETED,
+}
+LONGEST_PAUSE_SECONDS = 0.01
+
+
+class TaskNotFound(Exception):
+    """No task has this id."""
+
+
+class PreconditionFailed(Exception):
+    """The task is not in the version that the change was made for."""
+
+
+Precondition = Callable[[Task], bool]
+"""Says whether a task is in a version that the client will change."""
+
+
+class Tasks:
+    def __init__(self, store: StateStore, publisher: Publisher, settings: Settings) -> None:
+        self._documents = TaskDocuments(store)
+        self._indexes = {name: IndexPages(store, f"tasks-{name}") for name in ("all", "open")}
+        self._keys = IdempotencyKeys(store)
+        self.announcements = Announcements(store, publisher, self._indexes, self._keys, settings)
+        self._deadline = settings.request_deadline.total_seconds()
+        self._writers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def create(self, wanted: TaskCreate, idempotency_key: str | None = None) -> Task:
+        """Make a task; the same idempotency key and body return the task that they made."""
+        async with self._in_time():
+            while True:
+                task_id, record = new_id(), None
+                if idempotency_key is not None:
+                    claim = await self._keys.claim(idempotency_key, wanted)
+                    if claim.task:
+                        return claim.task
+                    task_id, record = claim.task_id, claim.record
+                try:
+                    return await self._create(task_id, wanted, record)
+                except Conflict:
+                    continue  # barred after a long pause: the id is spent
+
+    async def get(self, task_id: str) -> Task:
+        document, _ = await self._documents.get(task_id)
+        return _present(document, task_id)
+
+    async def history(self, task_id: str) -> list[TaskEvent]:
+        """Return the task's last events, newest first."""
+        document, _ = await self._documents.get(task_id)
+        _present(document, task_id)
+        assert document
+        return [change.event for change in reversed(document.history)]
+
+    async def find(
+        self,
+        limit: int,
+        cursor: str | None,
+        status: TaskStatus | None = None,
+        priority: int | None = None,
+        assignee: str | None = None,
+    ) -> Page[Task]:
+        """Return a page of the tasks that match, newest first."""
+        index = "all" if status in (None, TaskStatus.COMPLETED) else "open"
+
+        def wanted(task: Task) -> bool:
+            return (
+                status in (None, task.status)
+                and priority in (None, task.priority)
+                and assignee in (None, task.assignee)
+            )
+
+        async def read(entries: Sequence[tuple[str, Place]]) -> list[Task | None]:
+            documents = await self._documents.get_many([task_id for task_id, _ in entries])
+            return [
+                document.present
+                if document
+                and document.places.get(index) == place
+                and document.present
+                and wanted(document.present)
+                else None
+                for (_, place), document in zip(entries, documents, strict=True)
+            ]
+
+        return await self._indexes[index].newest_first(limit, cursor, read)
+
+    async def edit(
+        self,
+        task_id: str,
+        edited: Callable[[Task], TaskCreate],
+        precondition: Precondition | None = None,
+    ) -> Task:
+        """Give the task the fields that `edited` makes of its newest version."""
+
+        def change(task: Task) -> tuple[Task, TaskEventType]:
+            return task.model_copy(update=dict(edited(task))), TaskEventType.UPDATED
+
+        return await self._change(task_id, change, precondition)
+
+    async def set_status(
+        self, task_id: str, status: TaskStatus, precondition: Precondition | None = None
+    ) -> Task:
+        def change(task: Task) -> tuple[Task, TaskEventType]:
+            return task.model_copy(update={"status": status}), EVENT_OF_STATUS[status]
+
+        return await self._change(task_id, change, precondition)
+
+    async def delete(self, task_id: str, precondition: Precondition | None = None) -> None:
+        def change(task: Task) -> tuple[Task, TaskEventType]:
+            return task, TaskEventType.DELETED
+
+        await self._change(task_id, change, precondition)
+
+    async def _create(self, task_id: str, wanted: TaskCreate, record: str | None) -> Task:
+        moment = now()
+        task = Task(
+            id=task_id, created_at=moment, updated_at=moment, version=1, **dict(wanted)
+        )
+        document = TaskDocument(idempotency_record=record).changed(task, TaskEventType.CREATED)
+        everywhere, among_open, _ = await asyncio.gather(
+            self._indexes["all"].add(task_id),
+            self._indexes["open"].add(task_id),
+            self.announcements.say(task_id, document.history[-1], None),
+        )
+        document.places = {"all": everywhere, "open": among_open}
+        await self.announcements.save(task_id, document, None)
+        return task
+
+    async def _change(
+        self,
+        task_id: str,
+        change: Callable[[Task], tuple[Task, TaskEventType]],
+        precondition: Precondition | None,
+    ) -> Task:
+        """Apply `change` to the newest version, however many writers there are.
+
+        The writers of this process take turns; those of other processes meet at the ETag.
+        """
+        async with self._in_time(), self._turn(task_id):
+            while True:
+                document, etag = await self._documents.get(task_id)
+                task = _present(document, task_id)
+                assert document and etag
+                if precondition and not precondition(task):
+                    raise PreconditionFailed(
+                        f"Task {task_id} is in version {task.version}; get it and try again."
+                    )
+                changed, event_type = change(task)
+                if changed == task and event_type is not TaskEventType.DELETED:
+                    return task
+                changed = changed.model_copy(
+                    update={"version": task.version + 1, "updated_at": now()}
+                )
+                try:
+                    await self._save(document, changed, event_type, etag)
+                except Conflict:
+                    await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
+                    continue
+                return changed
+
+    async def _save(
+        self, document: TaskDocument, task: Task, event_type: TaskEventType, etag: str
+    ) -> None:
+        assert document.task
+        following = document.changed(task, event_type)
+        reopened = (
+            document.task.status is TaskStatus.COMPLETED
+            and task.status is not TaskStatus.COMPLETED
+        )
+        if reopened:
+            place = await self._indexes["open"].add(task.id)
+            following.places = {**document.places, "open": place}
+        await asyncio.gather(
+            self.announcements.say(task.id, following.history[-1], etag),
+            self.announcements.make_room(task.id, document.history[: 1 - CHANGES_KEPT]),
+        )
+        await self.announcements.save(task.id, following, etag)
+
+    def _turn(self, task_id: str) -> asyncio.Lock:
+        lock = self._writers.get(task_id)
+        if lock is None:
+            lock = self._writers[task_id] = asyncio.Lock()
+        return lock
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._deadline):
+                yield
+        except TimeoutError as late:
+            raise Unavailable(
+                f"The change could not be made within {self._deadline} s."
+            ) from late
+
+
+def _present(document: TaskDocument | None, task_id: str) -> Task:
+    if document is None or document.present is None:
+        raise TaskNotFound(f"There is no task {task_id}.")
+    return document.present
