@@ -142,13 +142,13 @@ class DaprStateStore:
             if present:
                 raise
 
-    async def _get_batch(self, keys: Sequence[str]) -> list[Stored | None | Exception]:
+    async def _get_batch(self, keys: Sequence[str]) -> list[Stored | Exception | None]:
         unique = list(dict.fromkeys(keys))
         answer = await self._sidecar.call(
             f"get from {self._component}",
             lambda client: client.get_bulk_state(self._component, unique, parallelism=64),
         )
-        found: dict[str, Stored | None | Exception] = {}
+        found: dict[str, Stored | Exception | None] = {}
         for item in answer.items:
             if item.error:
                 found[item.key] = Unavailable(f"get from {self._component}: {item.error}")
@@ -156,7 +156,7 @@ class DaprStateStore:
                 found[item.key] = Stored(item.data, item.etag) if item.etag else None
         return [found.get(key) for key in keys]
 
-    async def _save_batch(self, saves: Sequence[_Save]) -> list[None | Exception]:
+    async def _save_batch(self, saves: Sequence[_Save]) -> list[Exception | None]:
         items = [
             StateItem(
                 key=save.key,
@@ -176,15 +176,13 @@ class DaprStateStore:
             return await self._outcomes(saves, error)
         return [None] * len(saves)
 
-    async def _outcomes(
-        self, saves: Sequence[_Save], error: Unavailable
-    ) -> list[None | Exception]:
+    async def _outcomes(self, saves: Sequence[_Save], error: Unavailable) -> list[Exception | None]:
         """Find out what became of each save of a batch that ended in an error.
 
         The sidecar answers for the batch as a whole, and Redis calls every failure an ETag
         mismatch, so only the store can tell.
         """
-        outcomes: list[None | Exception] = []
+        outcomes: list[Exception | None] = []
         for save, now in zip(
             saves, await self._get_batch([save.key for save in saves]), strict=True
         ):
@@ -214,7 +212,7 @@ class DaprPublisher:
             )
         await self._topics[topic].submit(event.model_dump_json(exclude_none=True))
 
-    async def _publish_batch(self, topic: str, bodies: Sequence[str]) -> list[None | Exception]:
+    async def _publish_batch(self, topic: str, bodies: Sequence[str]) -> list[Exception | None]:
         what = f"publish to {topic} on {self._component}"
         entries = [
             BulkPublishEntry(event=body, entry_id=str(index)) for index, body in enumerate(bodies)

@@ -145,9 +145,7 @@ class IndexPages:
             places.extend(Place(head.number, first + offset) for offset in range(len(some)))
         return places
 
-    async def _remove_batch(
-        self, removals: Sequence[tuple[Place, str]]
-    ) -> list[None | Exception]:
+    async def _remove_batch(self, removals: Sequence[tuple[Place, str]]) -> list[Exception | None]:
         by_page: dict[int, list[tuple[Place, str]]] = {}
         for place, id in removals:
             by_page.setdefault(place.page, []).append((place, id))

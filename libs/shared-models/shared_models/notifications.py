@@ -15,7 +15,7 @@ class NotificationStatus(StrEnum):
 
 
 class NotificationRequest(BaseModel):
-    """The body of the method `notify`. One `event_id` is delivered once, however often it is sent."""
+    """The body of the method `notify`. An `event_id` is delivered once, however often sent."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -80,9 +80,7 @@ def _dead_letter(id: str, payload: bytes) -> DeadLetter:
             mode="json", exclude_none=True
         )
     except ValidationError:
-        return DeadLetter(
-            id=id, reason=UNDELIVERED, payload=as_text(payload), received_at=now()
-        )
+        return DeadLetter(id=id, reason=UNDELIVERED, payload=as_text(payload), received_at=now())
     event = {name: value for name, value in envelope.items() if name not in ADDED_ON_THE_WAY}
     return DeadLetter(
         id=id,

@@ -57,9 +57,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 User = Annotated[Line, Path()]
 
 
-@router.post(
-    "/notify", dependencies=[Depends(only_task_api)], tags=["notifications"]
-)
+@router.post("/notify", dependencies=[Depends(only_task_api)], tags=["notifications"])
 async def notify(
     wanted: NotificationRequest, notifications: TheNotifications
 ) -> NotificationReceipt:

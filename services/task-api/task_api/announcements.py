@@ -136,7 +136,7 @@ class Announcements:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _say_batch(self, intents: Sequence[Intent]) -> list[None | Exception]:
+    async def _say_batch(self, intents: Sequence[Intent]) -> list[Exception | None]:
         await self._publisher.publish(
             self._settings.task_changes_topic,
             CloudEvent(

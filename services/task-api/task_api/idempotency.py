@@ -87,9 +87,7 @@ class IdempotencyKeys:
             record, etag = await self._get(record_key)
             if record is None or record.task_deleted:
                 return
-            if await self._put(
-                record_key, record.model_copy(update={"task_deleted": True}), etag
-            ):
+            if await self._put(record_key, record.model_copy(update={"task_deleted": True}), etag):
                 return
 
     async def _document_of_first_attempt(self, task_id: str) -> TaskDocument:

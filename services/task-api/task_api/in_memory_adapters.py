@@ -21,9 +21,7 @@ class InMemoryNotifier:
         known = {earlier.event_id for earlier in self.requests}
         self.requests.append(request)
         status = (
-            NotificationStatus.DUPLICATE
-            if request.event_id in known
-            else NotificationStatus.SENT
+            NotificationStatus.DUPLICATE if request.event_id in known else NotificationStatus.SENT
         )
         return NotificationReceipt(id=request.event_id or "", status=status)
 

@@ -131,9 +131,7 @@ class Tasks:
 
     async def _create(self, task_id: str, wanted: TaskCreate, record: str | None) -> Task:
         moment = now()
-        task = Task(
-            id=task_id, created_at=moment, updated_at=moment, version=1, **dict(wanted)
-        )
+        task = Task(id=task_id, created_at=moment, updated_at=moment, version=1, **dict(wanted))
         document = TaskDocument(idempotency_record=record).changed(task, TaskEventType.CREATED)
         everywhere, among_open, _ = await asyncio.gather(
             self._indexes["all"].add(task_id),
@@ -182,8 +180,7 @@ class Tasks:
         assert document.task
         following = document.changed(task, event_type)
         reopened = (
-            document.task.status is TaskStatus.COMPLETED
-            and task.status is not TaskStatus.COMPLETED
+            document.task.status is TaskStatus.COMPLETED and task.status is not TaskStatus.COMPLETED
         )
         if reopened:
             place = await self._indexes["open"].add(task.id)
@@ -206,9 +203,7 @@ class Tasks:
             async with asyncio.timeout(self._deadline):
                 yield
         except TimeoutError as late:
-            raise Unavailable(
-                f"The change could not be made within {self._deadline} s."
-            ) from late
+            raise Unavailable(f"The change could not be made within {self._deadline} s.") from late
 
 
 def _present(document: TaskDocument | None, task_id: str) -> Task:

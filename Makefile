@@ -1,0 +1,44 @@
+# `make help` says what there is.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: install ## Run the whole system here until Ctrl-C
+	@$(VENV)/python -m tools.up
+
+.PHONY: down
+down: install ## Stop what `make up` started
+	@$(VENV)/python -m tools.down
+
+.PHONY: test
+test: install ## Run all tests, on systems and ports of their own
+	@$(VENV)/python -m pytest
+
+.PHONY: check
+check: install ## Check style, types and imports
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+.PHONY: format
+format: install ## Put the code into the one format
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+.PHONY: install
+install: .venv/installed ## Make the virtual environment, nothing else
+
+.venv/installed: requirements.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+	@$(PYTHON) tools/environment.py
+
+.PHONY: lock
+lock: install ## Pin the newest packages that requirements.in allows
+	$(VENV)/uv pip compile requirements.in --output-file requirements.txt \
+		--generate-hashes --universal --python-version 3.11 --no-header --no-annotate --upgrade

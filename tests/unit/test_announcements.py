@@ -1,0 +1,275 @@
+"""The guarantee, step by step: what a process that stops anywhere leaves behind is settled."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
+from service_kit.ports import Conflict, Unavailable
+from shared_models import CloudEvent, TaskCreate, TaskStatus
+from task_api.settings import Settings
+from task_api.tasks import TaskNotFound, Tasks
+
+SETTINGS = Settings(
+    intent_grace=timedelta(milliseconds=50), request_deadline=timedelta(milliseconds=500)
+)
+
+
+class Stopped(BaseException):
+    """The process is no more."""
+
+
+class FragileStore(InMemoryStateStore):
+    """Stops the process before or after the next save of a task, when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop: str | None = None
+        self.failure: Exception | None = None
+
+    async def save(
+        self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        about_task = key.startswith("task-")
+        if about_task and self.stop == "before":
+            raise Stopped
+        await super().save(key, value, etag, ttl)
+        if about_task and self.stop == "after":
+            raise Stopped
+        if about_task and self.failure:
+            failure, self.failure = self.failure, None
+            raise failure
+
+
+class Replicas:
+    """Replicas of task-api on one store and broker; an intent goes to the one that is asked."""
+
+    def __init__(self) -> None:
+        self.store = FragileStore()
+        self.publisher = InMemoryPublisher()
+        self._handled = 0
+
+    def start(self) -> Tasks:
+        return Tasks(self.store, self.publisher, SETTINGS)
+
+    async def deliver(self, replica: Tasks) -> None:
+        """Deliver to `replica` the intents that were not delivered yet."""
+        intents = self.publisher.of("task-changes")
+        for event in intents[self._handled :]:
+            await replica.announcements.handle(event)
+        self._handled = len(intents)
+
+    def announced(self) -> list[str]:
+        return [f"{event.type} {event.id[-1]}" for event in self.publisher.of("task-events")]
+
+
+@pytest.fixture
+def replicas() -> Replicas:
+    return Replicas()
+
+
+async def test_a_change_is_announced_by_the_replica_that_made_it(replicas: Replicas) -> None:
+    tasks = replicas.start()
+    await tasks.create(TaskCreate(title="a"))
+    await replicas.deliver(tasks)
+    assert replicas.announced() == ["task.created 1"]
+
+
+async def test_a_change_of_a_process_that_stopped_after_the_save_is_announced_by_another(
+    replicas: Replicas,
+) -> None:
+    replicas.store.stop = "after"
+    with pytest.raises(Stopped):
+        await replicas.start().create(TaskCreate(title="a"))
+    replicas.store.stop = None
+    await replicas.deliver(replicas.start())
+    assert replicas.announced() == ["task.created 1"]
+
+
+async def test_a_change_of_a_process_that_stopped_before_the_save_is_not_announced(
+    replicas: Replicas,
+) -> None:
+    replicas.store.stop = "before"
+    with pytest.raises(Stopped):
+        await replicas.start().create(TaskCreate(title="a"))
+    replicas.store.stop = None
+    await replicas.deliver(replicas.start())
+    assert replicas.announced() == []
+
+
+async def test_a_creation_that_was_frozen_until_its_intent_was_settled_cannot_be_saved(
+    replicas: Replicas,
+) -> None:
+    writer, other = replicas.start(), replicas.start()
+    unfrozen = _freeze_next_task_save(replicas.store)
+    writing = asyncio.create_task(writer.create(TaskCreate(title="a")))
+    await asyncio.sleep(0.01)
+    await replicas.deliver(other)
+    unfrozen.set()
+    task = await writing  # under a new id: the first one is barred
+    await replicas.deliver(other)
+    assert [event.subject for event in replicas.publisher.of("task-events")] == [task.id]
+
+
+async def test_an_update_that_was_frozen_until_its_intent_was_settled_is_made_anew(
+    replicas: Replicas,
+) -> None:
+    writer, other = replicas.start(), replicas.start()
+    task = await writer.create(TaskCreate(title="a"))
+    unfrozen = _freeze_next_task_save(replicas.store)
+    writing = asyncio.create_task(writer.set_status(task.id, TaskStatus.COMPLETED))
+    await asyncio.sleep(0.01)
+    await replicas.deliver(other)
+    unfrozen.set()
+    assert (await writing).version == 2
+    await replicas.deliver(other)
+    assert replicas.announced() == ["task.created 1", "task.completed 2"]
+
+
+async def test_the_loser_of_a_race_is_not_announced_under_the_winners_version(
+    replicas: Replicas,
+) -> None:
+    one, two = replicas.start(), replicas.start()
+    task = await one.create(TaskCreate(title="a"))
+    await asyncio.gather(
+        one.set_status(task.id, TaskStatus.COMPLETED),
+        two.set_status(task.id, TaskStatus.IN_PROGRESS),
+    )
+    await replicas.deliver(replicas.start())
+    events = replicas.publisher.of("task-events")
+    history = await one.history(task.id)
+    assert {event.id: event.type for event in events} == {e.id: e.event_type for e in history}
+    assert len(events) == 3
+
+
+async def test_an_intent_that_is_delivered_twice_announces_the_same_event(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    await tasks.create(TaskCreate(title="a"))
+    await replicas.deliver(tasks)
+    for intent in replicas.publisher.of("task-changes"):
+        await replicas.start().announcements.handle(intent)
+    first, second = replicas.publisher.of("task-events")
+    assert first == second
+
+
+async def test_a_save_that_reports_a_conflict_with_itself_counts_as_saved(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    replicas.store.failure = Conflict("the retry of a save that had arrived")
+    task = await tasks.create(TaskCreate(title="a"))
+    await replicas.deliver(tasks)
+    assert task.version == 1
+    assert replicas.announced() == ["task.created 1"]
+
+
+async def test_a_save_without_an_answer_is_announced_if_it_took_effect(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    replicas.store.failure = Unavailable("no answer")
+    with pytest.raises(Unavailable):
+        await tasks.create(TaskCreate(title="a"))
+    await replicas.deliver(tasks)
+    assert replicas.announced() == ["task.created 1"]
+
+
+async def test_a_deletion_is_announced_and_leaves_no_key(replicas: Replicas) -> None:
+    tasks = replicas.start()
+    task = await tasks.create(TaskCreate(title="a"))
+    await tasks.delete(task.id)
+    with pytest.raises(TaskNotFound):
+        await tasks.get(task.id)
+    await replicas.deliver(tasks)
+    assert replicas.announced() == ["task.created 1", "task.deleted 2"]
+    assert not [key for key in replicas.store.values if task.id in key]
+
+
+async def test_a_deletion_overtaking_the_intents_before_it_announces_their_changes(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    task = await tasks.create(TaskCreate(title="a"))
+    await tasks.set_status(task.id, TaskStatus.COMPLETED)
+    await tasks.delete(task.id)
+    late = replicas.start()
+    for intent in reversed(replicas.publisher.of("task-changes")):
+        await late.announcements.handle(intent)
+    assert sorted(set(replicas.announced())) == [
+        "task.completed 2",
+        "task.created 1",
+        "task.deleted 3",
+    ]
+
+
+async def test_a_change_that_makes_room_in_the_history_is_announced_before_it_goes(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    task = await tasks.create(TaskCreate(title="0"))
+    for number in range(1, 40):
+        await tasks.edit(task.id, lambda _, n=number: TaskCreate(title=str(n)))  # type: ignore[misc]
+    await replicas.deliver(replicas.start())
+    ids = {event.id for event in replicas.publisher.of("task-events")}
+    assert ids == {f"{task.id}:{version}" for version in range(1, 41)}
+    assert len(await tasks.history(task.id)) == 16
+
+
+async def test_an_outage_of_the_broker_during_an_announcement_is_raised_to_be_retried(
+    replicas: Replicas,
+) -> None:
+    class Away(InMemoryPublisher):
+        async def publish(self, topic: str, event: CloudEvent) -> None:
+            raise Unavailable("no broker")
+
+    tasks = replicas.start()
+    await tasks.create(TaskCreate(title="a"))
+    without_broker = Tasks(replicas.store, Away(), SETTINGS)
+    with pytest.raises(Unavailable):
+        await without_broker.announcements.handle(replicas.publisher.of("task-changes")[0])
+
+
+async def test_without_a_broker_nothing_is_saved(replicas: Replicas) -> None:
+    class Away(InMemoryPublisher):
+        async def publish(self, topic: str, event: CloudEvent) -> None:
+            raise Unavailable("no broker")
+
+    with pytest.raises(Unavailable):
+        await Tasks(replicas.store, Away(), SETTINGS).create(TaskCreate(title="a"))
+    assert not [key for key in replicas.store.values if key.startswith("task-")]
+
+
+async def test_an_idempotency_key_whose_first_attempt_stopped_makes_one_task(
+    replicas: Replicas,
+) -> None:
+    replicas.store.stop = "before"
+    with pytest.raises(Stopped):
+        await replicas.start().create(TaskCreate(title="a"), "key")
+    replicas.store.stop = None
+    patient = Settings(request_deadline=timedelta(seconds=10))
+    tasks = Tasks(replicas.store, replicas.publisher, patient)
+    task = await tasks.create(TaskCreate(title="a"), "key")
+    assert (await tasks.create(TaskCreate(title="a"), "key")).id == task.id
+    assert [each.id for each in (await tasks.find(10, None)).items] == [task.id]
+
+
+def _freeze_next_task_save(store: FragileStore) -> asyncio.Event:
+    """Hold the next save of a task until the returned event is set."""
+    unfrozen, save, waiting = asyncio.Event(), store.save, True
+
+    async def frozen(
+        key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        nonlocal waiting
+        if key.startswith("task-") and waiting:
+            waiting = False
+            await unfrozen.wait()
+        await save(key, value, etag, ttl)
+
+    store.save = frozen  # type: ignore[method-assign]
+    return unfrozen
+
+

@@ -1,0 +1,1 @@
+"""Gets the runtime and runs the system on one machine."""

