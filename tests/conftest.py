@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
+from httpx2 import Client
 from redis import Redis
 
 from tools.local_system import LocalSystem
@@ -25,23 +25,23 @@ def breakable(tmp_path: Path) -> Iterator[LocalSystem]:
 
 
 @pytest.fixture(scope="session")
-def tasks(system: LocalSystem) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.url("task-api")) as client:
+def tasks(system: LocalSystem) -> Iterator[Client]:
+    with Client(base_url=system.url("task-api")) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def notifications(system: LocalSystem) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.url("notification-service")) as client:
+def notifications(system: LocalSystem) -> Iterator[Client]:
+    with Client(base_url=system.url("notification-service")) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def redis(system: LocalSystem) -> Iterator["Redis"]:
+def redis(system: LocalSystem) -> Iterator[Redis]:
     """The system's Redis, to see what is really stored and published."""
     with redis_of(system) as client:
         yield client
 
 
-def redis_of(system: LocalSystem) -> "Redis":
+def redis_of(system: LocalSystem) -> Redis:
     return Redis(port=system.ports.redis, decode_responses=True)

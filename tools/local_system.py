@@ -250,7 +250,7 @@ class LocalSystem:
         log = self.log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            process = psutil.Popen(
                 command,
                 env={**(environment or os.environ), MARK: str(self.state)},
                 cwd=cwd or self._run_file.parent,
@@ -259,8 +259,8 @@ class LocalSystem:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C in the terminal is for this process alone
             )
-        self._processes[name] = psutil.Process(process.pid)
-        return self._processes[name]
+        self._processes[name] = process
+        return process
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS

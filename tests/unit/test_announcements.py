@@ -271,5 +271,3 @@ def _freeze_next_task_save(store: FragileStore) -> asyncio.Event:
 
     store.save = frozen  # type: ignore[method-assign]
     return unfrozen
-
-

@@ -43,9 +43,7 @@ async def test_a_batch_is_bounded_by_items_and_by_weight() -> None:
 
 async def test_an_error_reaches_the_caller_of_its_item_alone() -> None:
     batches = MicroBatches(Doubler(), workers=1)
-    even, odd = await asyncio.gather(
-        batches.submit(2), batches.submit(3), return_exceptions=True
-    )
+    even, odd = await asyncio.gather(batches.submit(2), batches.submit(3), return_exceptions=True)
     assert even == 4
     assert isinstance(odd, ValueError)
 
@@ -59,9 +57,7 @@ async def test_a_failed_batch_fails_all_its_callers_and_the_next_one_works() -> 
         return items
 
     batches = MicroBatches(work, workers=1)
-    outcomes = await asyncio.gather(
-        batches.submit(1), batches.submit(2), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(batches.submit(1), batches.submit(2), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [OSError, OSError]
     failing = False
     assert await batches.submit(3) == 3

@@ -77,6 +77,15 @@ class DaprSidecar:
             raise Unavailable(f"{what}: {error.details()}") from error
         except (DaprInternalError, aiohttp.ClientError) as error:
             raise Unavailable(f"{what}: {error}") from error
+        except ValueError as error:
+            # The errors of a large batch do not fit into the trailers of its answer; the SDK finds
+            # them cut and gives up on making its own error of them.
+            raise Unavailable(f"{what}: {error}") from error
+
+    async def ready(self) -> None:
+        """Return once calls can be made."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
 
     async def healthy(self) -> bool:
         """Return whether the sidecar and its components are ready."""

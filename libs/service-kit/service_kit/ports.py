@@ -43,6 +43,8 @@ class StateStore(Protocol):
     ) -> None:
         """Replace the value that has `etag`; with None, create the key.
 
+        A save that finds its own value stored already may count as done.
+
         Raises:
             Conflict: the key has another ETag, or exists although `etag` is None.
         """

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from service_kit.index_pages import IndexPages, Place
+from service_kit.keys import key_part
 from service_kit.ports import Conflict, StateStore
 from shared_models import Page
 
@@ -87,10 +88,10 @@ class Records(Generic[Thing]):
         return await index.newest_first(limit, cursor, read)
 
     def _key(self, id: str) -> str:
-        return f"{self._kind}-{id}"
+        return f"{self._kind}-{key_part(id)}"
 
     def _group(self, group: str) -> IndexPages:
-        return IndexPages(self._store, f"{self._kind}-of-{group}")
+        return IndexPages(self._store, f"{self._kind}-of-{key_part(group)}")
 
 
 class _Record(BaseModel):

@@ -1,9 +1,9 @@
 """Deliver notifications once, and list them; keep the activity feed."""
 
-import hashlib
 from uuid import uuid4
 
 from notification_service.delivery import Delivery
+from service_kit.keys import digest
 from service_kit.ports import StateStore
 from service_kit.records import Records
 from shared_models import (
@@ -67,8 +67,8 @@ def _id_of(event_id: str | None) -> str:
     """Return the id of an event's notification: always the same, so that it is delivered once."""
     if event_id is None:
         return str(uuid4())
-    return hashlib.sha256(event_id.encode()).hexdigest()[:32]
+    return digest(event_id)
 
 
 def _task_group(task_id: str) -> str:
-    return f"task-{hashlib.sha256(task_id.encode()).hexdigest()[:32]}"
+    return f"task-{task_id}"

@@ -1,9 +1,9 @@
 """What each person has set."""
 
-import hashlib
 import json
 from typing import Any
 
+from service_kit.keys import key_part
 from service_kit.ports import Conflict, StateStore
 
 Settings = dict[str, Any]
@@ -33,4 +33,4 @@ class Preferences:
 
 
 def _key(user: str) -> str:
-    return f"preferences-{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+    return f"preferences-{key_part(user)}"

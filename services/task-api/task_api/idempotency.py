@@ -10,9 +10,10 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from service_kit.keys import digest
 from service_kit.ports import Conflict, StateStore
 from shared_models import Task, TaskCreate
-from task_api.task_documents import TaskDocument, TaskDocuments, digest, new_id
+from task_api.task_documents import TaskDocument, TaskDocuments, new_id
 
 KEPT_FOR = timedelta(days=7)
 FIRST_ATTEMPT_MAY_TAKE = timedelta(seconds=2)

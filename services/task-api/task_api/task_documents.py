@@ -1,12 +1,12 @@
 """A task as it is stored: one key, one document, with the changes that made it what it is."""
 
-import hashlib
 from datetime import timedelta
 from uuid import uuid4
 
 from pydantic import BaseModel
 
 from service_kit.index_pages import Place
+from service_kit.keys import key_part
 from service_kit.ports import StateStore, Stored
 from shared_models import Task, TaskEvent, TaskEventType
 
@@ -89,13 +89,8 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def digest(text: str) -> str:
-    """Return a short name for `text` that is safe in a key."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _key(task_id: str) -> str:
-    return f"task-{task_id}"
+    return f"task-{key_part(task_id)}"
 
 
 def _parse(stored: Stored) -> TaskDocument:

@@ -1,0 +1,101 @@
+"""Bad input gets a clear error that says what to do, and nothing is lost by it."""
+
+import json
+
+import pytest
+from httpx2 import Client
+
+from tests.contract.test_task_api_http import create, is_problem
+
+BAD_BODIES = {
+    "malformed": b'{"title": ',
+    "not an object": b"[]",
+    "no title": b"{}",
+    "title of the wrong type": b'{"title": 1}',
+    "empty title": b'{"title": ""}',
+    "title of spaces": b'{"title": " \\t\\u00a0"}',
+    "title of 201 characters": json.dumps({"title": "x" * 201}).encode(),
+    "title with NUL": b'{"title": "a\\u0000b"}',
+    "title with half a character": b'{"title": "\\ud800"}',
+    "description with NUL": b'{"title": "a", "description": "\\u0000"}',
+    "priority 0": b'{"title": "a", "priority": 0}',
+    "priority 6": b'{"title": "a", "priority": 6}',
+    "priority 1.5": b'{"title": "a", "priority": 1.5}',
+    "priority as text": b'{"title": "a", "priority": "3"}',
+    "priority true": b'{"title": "a", "priority": true}',
+    "unknown field": b'{"title": "a", "status": "completed"}',
+    "due without a zone": b'{"title": "a", "due_at": "2027-01-01T00:00:00"}',
+    "due at no time": b'{"title": "a", "due_at": "soon"}',
+}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
+def test_a_bad_body_is_refused_and_changes_nothing(api: Client, body: bytes) -> None:
+    task = create(api)
+    newest = api.get("/tasks", params={"limit": 1}).json()
+    created = api.post("/tasks", content=body, headers=JSON)
+    replaced = api.put(f"/tasks/{task['id']}", content=body, headers=JSON)
+    assert is_problem(created, 422)
+    assert is_problem(replaced, 422)
+    assert created.json()["errors"][0]["location"].startswith("body")
+    assert api.get("/tasks", params={"limit": 1}).json() == newest
+    assert api.get(f"/tasks/{task['id']}").json() == task
+
+
+def test_a_title_of_200_characters_is_fine(api: Client) -> None:
+    assert create(api, title="é" * 200)["title"] == "é" * 200
+
+
+def test_a_body_of_10_mb_is_too_large(api: Client) -> None:
+    body = json.dumps({"title": "a", "description": "x" * 10_000_000}).encode()
+    assert is_problem(api.post("/tasks", content=body, headers=JSON), 413)
+
+
+def test_a_body_that_grows_too_large_without_saying_so_is_refused(api: Client) -> None:
+    chunks = (b"x" * 100_000 for _ in range(100))
+    assert is_problem(api.post("/tasks", content=chunks, headers=JSON), 413)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=many",
+        "status=done",
+        "status=",
+        "priority=0",
+        "priority=6",
+        "priority=1.5",
+    ],
+)
+def test_a_bad_query_is_refused(api: Client, query: str) -> None:
+    assert is_problem(api.get(f"/tasks?{query}"), 422)
+
+
+@pytest.mark.parametrize("cursor", ["nowhere", "%00", "OTk5OTk5LjA", "x" * 1000])
+def test_a_cursor_from_nowhere_is_refused(api: Client, cursor: str) -> None:
+    assert is_problem(api.get(f"/tasks?cursor={cursor}"), 400)
+
+
+@pytest.mark.parametrize("status", ["done", "", "COMPLETED"])
+def test_an_unknown_status_is_refused(api: Client, status: str) -> None:
+    task = create(api)
+    answer = api.put(f"/tasks/{task['id']}/status", params={"status": status})
+    assert is_problem(answer, 422)
+
+
+def test_no_status_is_refused(api: Client) -> None:
+    assert is_problem(api.put(f"/tasks/{create(api)['id']}/status"), 422)
+
+
+@pytest.mark.parametrize("id", ["no-task", "%00", "..%2F..", "é", "a||b", "x" * 300])
+def test_an_id_that_is_no_task_is_404(api: Client, id: str) -> None:
+    assert is_problem(api.get(f"/tasks/{id}"), 404)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_bad_idempotency_key_is_refused(api: Client, key: str) -> None:
+    answer = api.post("/tasks", json={"title": "a"}, headers={"Idempotency-Key": key})
+    assert is_problem(answer, 422)

@@ -1,0 +1,190 @@
+"""The HTTP contract of notification-service, row by row."""
+
+import base64
+import json
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Client
+
+from notification_service.in_memory_adapters import in_memory_adapters
+from notification_service.main import create_app
+from tests.contract.test_task_api_http import is_problem
+
+FROM_TASK_API = {"dapr-api-token": "token", "dapr-caller-app-id": "task-api"}
+FROM_SIDECAR = {"dapr-api-token": "token"}
+
+
+@pytest.fixture
+def in_memory() -> TestClient:
+    """A service whose token is known, so that the test can play its sidecar."""
+    return TestClient(create_app(adapters=in_memory_adapters()))
+
+
+def test_notify_delivers_an_event_once(in_memory: TestClient) -> None:
+    body = {"type": "task_completed", "task_id": "a", "message": "done", "event_id": "a:2"}
+    with in_memory as api:
+        first = api.post("/notify", json=body, headers=FROM_TASK_API)
+        again = api.post("/notify", json=body, headers=FROM_TASK_API)
+        listed = api.get("/notifications", params={"task_id": "a"}).json()["items"]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["status"] == "sent"
+    assert again.json() == {"id": first.json()["id"], "status": "duplicate"}
+    assert [each["id"] for each in listed] == [first.json()["id"]]
+
+
+def test_notify_without_an_event_id_delivers_each_time(in_memory: TestClient) -> None:
+    body = {"type": "note", "task_id": "a", "message": "hello", "recipient": "ann"}
+    with in_memory as api:
+        ids = {api.post("/notify", json=body, headers=FROM_TASK_API).json()["id"] for _ in "ab"}
+        listed = api.get("/notifications", params={"recipient": "ann"}).json()["items"]
+        others = api.get("/notifications", params={"recipient": "bob"}).json()["items"]
+    assert {each["id"] for each in listed} == ids
+    assert others == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"dapr-caller-app-id": "task-api"},
+        {"dapr-api-token": "guess", "dapr-caller-app-id": "task-api"},
+        {"dapr-api-token": "token"},
+        {"dapr-api-token": "token", "dapr-caller-app-id": "another-app"},
+    ],
+)
+def test_notify_is_only_for_task_api_through_dapr(
+    in_memory: TestClient, headers: dict[str, str]
+) -> None:
+    body = {"type": "t", "task_id": "a", "message": "m"}
+    with in_memory as api:
+        assert is_problem(api.post("/notify", json=body, headers=headers), 403)
+        assert api.get("/notifications").json()["items"] == []
+
+
+def test_notify_called_directly_is_refused(notifier_api: Client) -> None:
+    body = {"type": "t", "task_id": "a", "message": "m"}
+    headers = {"dapr-caller-app-id": "task-api"}
+    assert is_problem(notifier_api.post("/notify", json=body, headers=headers), 403)
+
+
+@pytest.mark.parametrize("body", [{}, {"type": "t", "task_id": "a", "message": "m", "more": 1}])
+def test_notify_refuses_a_bad_body(in_memory: TestClient, body: object) -> None:
+    with in_memory as api:
+        assert is_problem(api.post("/notify", json=body, headers=FROM_TASK_API), 422)
+
+
+def test_notifications_are_listed_newest_first_in_pages(in_memory: TestClient) -> None:
+    with in_memory as api:
+        for number in range(5):
+            body = {"type": "t", "task_id": "a", "message": str(number)}
+            api.post("/notify", json=body, headers=FROM_TASK_API)
+        first = api.get("/notifications", params={"limit": 3}).json()
+        rest = api.get("/notifications", params={"cursor": first["next_cursor"]}).json()
+    assert [each["message"] for each in first["items"] + rest["items"]] == list("43210")
+    assert rest["next_cursor"] is None
+
+
+@pytest.mark.parametrize("path", ["/notifications", "/dead-letters", "/activity"])
+@pytest.mark.parametrize(
+    ("query", "status"), [("limit=0", 422), ("limit=101", 422), ("cursor=nowhere", 400)]
+)
+def test_a_bad_query_is_refused(notifier_api: Client, path: str, query: str, status: int) -> None:
+    assert is_problem(notifier_api.get(f"{path}?{query}"), status)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_preferences_are_kept_for_each_person(notifier_api: Client, method: str) -> None:
+    url = f"/preferences/{uuid4()}"
+    assert notifier_api.get(url).status_code == 204
+    for settings in ({"channel": "mail", "quiet": [22, 7]}, {}):
+        answer = notifier_api.request(method, url, json=settings)
+        assert answer.status_code == 200
+        assert notifier_api.get(url).json() == settings
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'"text"', b"null"])
+def test_preferences_that_are_no_object_are_refused(notifier_api: Client, body: bytes) -> None:
+    url = f"/preferences/{uuid4()}"
+    answer = notifier_api.put(url, content=body, headers={"Content-Type": "application/json"})
+    assert is_problem(answer, 422)
+    assert notifier_api.get(url).status_code == 204
+
+
+def test_activity_has_each_event_once(in_memory: TestClient) -> None:
+    events = [_task_event(version) for version in (2, 1, 2)]
+    with in_memory as api:
+        for event in events:
+            answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
+            assert answer.json() == {"status": "SUCCESS"}
+        feed = api.get("/activity").json()["items"]
+    assert [event["version"] for event in feed] == [1, 2]
+
+
+def test_an_event_of_an_unknown_type_is_dead_lettered(in_memory: TestClient) -> None:
+    event = _task_event(1)
+    event["type"] = "task.exploded"
+    event["data"] = {"event_type": "task.exploded"}
+    with in_memory as api:
+        answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
+        assert answer.json() == {"status": "SUCCESS"}
+        assert api.get("/activity").json()["items"] == []
+
+
+def test_dead_letters_are_listed_replayed_and_discarded(in_memory: TestClient) -> None:
+    with in_memory as api:
+        for number in range(2):
+            letter = {**_task_event(number), "deadletterreason": "too odd"}
+            _dead_letter(api, json.dumps(letter).encode())
+        second, first = api.get("/dead-letters").json()["items"]
+        assert (first["reason"], first["event"]["id"]) == ("too odd", "a:0")
+        assert api.post(f"/dead-letters/{first['id']}/replay").status_code == 204
+        assert api.delete(f"/dead-letters/{second['id']}").status_code == 204
+        assert api.get("/dead-letters").json()["items"] == []
+        assert is_problem(api.delete(f"/dead-letters/{second['id']}"), 404)
+        assert is_problem(api.post(f"/dead-letters/{first['id']}/replay"), 404)
+
+
+def test_a_dead_letter_that_is_no_event_can_only_be_discarded(in_memory: TestClient) -> None:
+    with in_memory as api:
+        _dead_letter(api, b"\xff no event")
+        (letter,) = api.get("/dead-letters").json()["items"]
+        assert letter["event"] is None
+        assert is_problem(api.post(f"/dead-letters/{letter['id']}/replay"), 409)
+        assert api.delete(f"/dead-letters/{letter['id']}").status_code == 204
+
+
+def test_health_and_readiness(notifier_api: Client) -> None:
+    assert notifier_api.get("/health").json() == {"status": "healthy"}
+    assert notifier_api.get("/health/ready").json() == {"status": "ready"}
+
+
+def _dead_letter(api: TestClient, payload: bytes) -> None:
+    """Deliver a dead letter as the sidecar does, raw inside a CloudEvent."""
+    envelope = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": "dapr",
+        "type": "com.dapr.event.sent",
+        "data_base64": base64.b64encode(payload).decode(),
+    }
+    answer = api.post("/events/task-events-dead", json=envelope, headers=FROM_SIDECAR)
+    assert answer.json() == {"status": "SUCCESS"}
+
+
+def _task_event(version: int) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": f"a:{version}",
+        "source": "task-api",
+        "type": "task.updated",
+        "data": {
+            "event_type": "task.updated",
+            "task_id": "a",
+            "title": "t",
+            "status": "pending",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "version": version,
+        },
+    }
