@@ -85,7 +85,6 @@ class LocalSystem:
     def __init__(self, state: Path, run_file: Path, ports: Ports) -> None:
         self.state = state
         self.ports = ports
-        self.redis: psutil.Process | None = None
         self._run_file = run_file
         self._processes: dict[str, psutil.Process] = {}
 
@@ -150,8 +149,14 @@ class LocalSystem:
             *("--set-proc-title", "no"),  # the title would overwrite the environment
             *("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(self.state)),
         ]
-        self.redis = self._spawn("redis", command)
+        self._spawn("redis", command)
         self._await("redis", self._redis_answers)
+
+    def kill_redis(self) -> None:
+        """Kill Redis as a crash would; `start_redis` brings it back with its data."""
+        process = self._processes.pop("redis")
+        process.kill()
+        process.wait(STOP_SECONDS)
 
     def start_scheduler(self, program: Path | None = None) -> None:
         """Start Dapr's scheduler on the data of the state folder, and wait until it listens."""
@@ -194,6 +199,9 @@ class LocalSystem:
     def restart(self, process: psutil.Process) -> None:
         """Kill a process of the system and start the same command again, as a kubelet would."""
         command, environment, cwd = process.cmdline(), process.environ(), process.cwd()
+        started_here = next((n for n, p in self._processes.items() if p.pid == process.pid), None)
+        if started_here:
+            process = self._processes.pop(started_here)
         process.kill()
         process.wait(STOP_SECONDS)
         self._spawn(f"{Path(command[0]).name}-{time.monotonic_ns()}", command, environment, cwd)
