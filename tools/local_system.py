@@ -28,6 +28,8 @@ from tools import parts
 ROOT = Path(__file__).parent.parent
 # In the environment of every process of a system: the folder of its state.
 MARK = "DAPR_TASKS_STATE"
+# By their name in the secret store: what a sidecar shows its service, and the other way round.
+TOKENS = {"app-api-token": "APP_API_TOKEN", "dapr-api-token": "DAPR_API_TOKEN"}
 STARTUP_SECONDS = 90
 STOP_SECONDS = 15
 # Below Linux's range for outgoing connections, so that none of those takes one of them.
@@ -85,6 +87,7 @@ class LocalSystem:
     def __init__(self, state: Path, run_file: Path, ports: Ports) -> None:
         self.state = state
         self.ports = ports
+        self.tokens: dict[str, str] = {}
         self._run_file = run_file
         self._processes: dict[str, psutil.Process] = {}
 
@@ -131,12 +134,12 @@ class LocalSystem:
             "dapr": parts.dapr_cli(),
         }
         self._refuse_taken_ports()
-        token = _app_api_token(self.state)
+        self.tokens = _tokens(self.state)
         began = time.monotonic()
         self.start_redis(programs["redis-server"])
         self.start_scheduler(programs["scheduler"])
         progress(f"Redis and the scheduler are up ({time.monotonic() - began:.1f} s)")
-        self._start_apps(programs, token)
+        self._start_apps(programs)
         for app_id in self.ports.apps:
             self.wait_until_ready(app_id)
             progress(f"{app_id} is ready ({time.monotonic() - began:.1f} s)")
@@ -198,12 +201,17 @@ class LocalSystem:
 
     def restart(self, process: psutil.Process) -> None:
         """Kill a process of the system and start the same command again, as a kubelet would."""
+        self.restart_after(process, lambda: None)
+
+    def restart_after(self, process: psutil.Process, meanwhile: Callable[[], None]) -> None:
+        """Kill a process of the system, do something, and start the same command again."""
         command, environment, cwd = process.cmdline(), process.environ(), process.cwd()
         started_here = next((n for n, p in self._processes.items() if p.pid == process.pid), None)
         if started_here:
             process = self._processes.pop(started_here)
         process.kill()
         process.wait(STOP_SECONDS)
+        meanwhile()
         self._spawn(f"{Path(command[0]).name}-{time.monotonic_ns()}", command, environment, cwd)
 
     def add_replica(self, app_id: str) -> str:
@@ -233,7 +241,7 @@ class LocalSystem:
     def log(self, name: str) -> Path:
         return self.state / "logs" / f"{name}.log"
 
-    def _start_apps(self, programs: dict[str, Path], token: str) -> None:
+    def _start_apps(self, programs: dict[str, Path]) -> None:
         runtime = self.state / "runtime"
         installed = runtime / ".dapr" / "bin" / "daprd"
         installed.parent.mkdir(parents=True, exist_ok=True)
@@ -241,7 +249,7 @@ class LocalSystem:
         installed.symlink_to(programs["daprd"])
         environment = {
             **os.environ,
-            "APP_API_TOKEN": token,
+            **{variable: self.tokens[name] for name, variable in TOKENS.items()},
             "DAPR_RUNTIME_PATH": str(runtime),
             # The CLI may be older than the scheduler; the sidecar reads this itself.
             "DAPR_SCHEDULER_HOST_ADDRESS_DNS_A": f"127.0.0.1:{self.ports.scheduler['scheduler']}",
@@ -326,20 +334,21 @@ def _render(state: Path, ports: Ports, environment: dict[str, str]) -> Path:
     return target
 
 
-def _app_api_token(state: Path) -> str:
-    """Return the token that sidecars send to their apps, made at the first start."""
+def _tokens(state: Path) -> dict[str, str]:
+    """Return the tokens between services and sidecars, made at the first start."""
     path = state / "secrets.json"
-    if not path.exists():
+    try:
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        tokens = {name: str(kept.get(name) or secrets.token_urlsafe(32)) for name in TOKENS}
+    except (ValueError, AttributeError) as error:
+        raise CannotStart(
+            f"{path} is no JSON object: remove it, and the next start makes a new one."
+        ) from error
+    if tokens != kept:
         state.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps({"app-api-token": secrets.token_urlsafe(32)}))
-    try:
-        return str(json.loads(path.read_text())["app-api-token"])
-    except (ValueError, KeyError) as error:
-        raise CannotStart(
-            f"{path} is no JSON object with an app-api-token: remove it, and the next start makes"
-            " a new one."
-        ) from error
+        path.write_text(json.dumps({**kept, **tokens}, indent=2))
+    return tokens
 
 
 def _free_ports() -> Iterator[int]:

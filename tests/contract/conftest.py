@@ -54,6 +54,7 @@ async def dapr_ports(system: LocalSystem) -> AsyncIterator[Ports]:
     ports = system.ports.apps["task-api"]
     dapr.conf.settings.DAPR_HTTP_PORT = ports["daprHTTPPort"]
     dapr.conf.settings.DAPR_GRPC_PORT = ports["daprGRPCPort"]
+    dapr.conf.settings.DAPR_API_TOKEN = system.tokens["dapr-api-token"]
     async with DaprSidecar(ports["daprHTTPPort"], timedelta(seconds=5)) as sidecar:
         await sidecar.ready()
         yield Ports(DaprStateStore(sidecar, "statestore"), DaprPublisher(sidecar, "pubsub"))

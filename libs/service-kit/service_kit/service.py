@@ -13,7 +13,7 @@ from service_kit.body_limit import BodyLimit
 from service_kit.callbacks import DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
-from service_kit.problems import answer_with_problems, problem
+from service_kit.problems import DOCUMENTED, answer_with_problems, problem
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ def create_service(
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 
-    app = FastAPI(title=title, lifespan=lifespan)
+    app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
     app.add_middleware(BodyLimit)
     app.add_middleware(TraceContext)
     answer_with_problems(app, statuses)

@@ -1,0 +1,98 @@
+"""The run file, the components and the settings of the services say the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import notification_service.settings
+import task_api.settings
+from service_kit.settings import ServiceSettings
+from tools.local_system import ROOT
+
+APPS: dict[str, ServiceSettings] = {
+    "task-api": task_api.settings.Settings(),
+    "notification-service": notification_service.settings.Settings(),
+}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    return document
+
+
+RUN_FILE = _load(ROOT / "dapr.yaml")
+RESOURCES = [_load(path) for path in sorted((ROOT / "components").glob("*.yaml"))]
+
+
+def _of_kind(kind: str) -> list[dict[str, Any]]:
+    return [resource for resource in RESOURCES if resource["kind"] == kind]
+
+
+def _metadata(component: str) -> dict[str, str]:
+    (found,) = [each for each in _of_kind("Component") if each["metadata"]["name"] == component]
+    return {entry["name"]: entry["value"] for entry in found["spec"]["metadata"]}
+
+
+@pytest.mark.parametrize("app", RUN_FILE["apps"], ids=lambda app: app["appID"])
+def test_the_run_file_has_the_ports_and_names_of_the_settings(app: dict[str, Any]) -> None:
+    settings = APPS[app["appID"]]
+    assert settings.app_id == app["appID"]
+    assert settings.app_port == app["appPort"]
+    assert settings.dapr_http_port == app["daprHTTPPort"]
+    assert settings.dapr_grpc_port == app["daprGRPCPort"]
+
+
+def test_every_component_that_the_settings_name_exists_and_is_scoped() -> None:
+    components = {each["metadata"]["name"]: each for each in _of_kind("Component")}
+    for settings in APPS.values():
+        for name in (settings.state_store, settings.pubsub, settings.secret_store):
+            assert settings.app_id in components[name]["scopes"]
+    assert set(components) == {"statestore", "pubsub", "secretstore"}
+
+
+def test_every_subscription_leads_to_a_route_and_to_dead_letters() -> None:
+    routes = {
+        "task-api": {"/events/task-changes", "/events/task-events"},
+        "notification-service": {"/events/task-events", "/events/task-events-dead"},
+    }
+    seen: dict[str, set[str]] = {app_id: set() for app_id in APPS}
+    for subscription in _of_kind("Subscription"):
+        spec = subscription["spec"]
+        (app_id,) = subscription["scopes"]
+        seen[app_id].add(spec["routes"]["default"])
+        assert spec["pubsubname"] == "pubsub"
+        if spec["topic"] != "task-events-dead":
+            assert spec["deadLetterTopic"] == "task-events-dead"
+    assert seen == routes
+
+
+def test_topic_scopes_keep_the_intents_to_task_api() -> None:
+    metadata = _metadata("pubsub")
+    for scopes in (metadata["publishingScopes"], metadata["subscriptionScopes"]):
+        by_app = dict(scope.split("=") for scope in scopes.split(";"))
+        assert "task-changes" in by_app["task-api"].split(",")
+        assert "task-changes" not in by_app["notification-service"].split(",")
+    assert metadata["protectedTopics"] == "task-changes,task-events,task-events-dead"
+
+
+def test_the_stream_is_trimmed_in_one_way() -> None:
+    assert int(_metadata("pubsub")["maxLenApprox"]) >= 100_000
+    assert "streamTTL" not in _metadata("pubsub")
+
+
+def test_resiliency_names_components_and_apps_that_exist() -> None:
+    (resiliency,) = _of_kind("Resiliency")
+    targets = resiliency["spec"]["targets"]
+    assert set(targets["apps"]) <= set(APPS)
+    assert set(targets["components"]) <= {"statestore", "pubsub"}
+    assert targets["components"]["pubsub"]["inbound"]["retry"]
+
+
+def test_the_packages_need_what_the_requirements_pin() -> None:
+    pinned = (ROOT / "requirements.txt").read_text()
+    assert "http://" not in pinned
+    assert "https://" not in pinned
+    for package in ("dapr", "fastapi", "pydantic", "structlog", "uvicorn"):
+        assert f"\n{package}==" in f"\n{pinned}"
