@@ -9,7 +9,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: install ## Run the whole system here until Ctrl-C
+up: runtime ## Run the whole system here until Ctrl-C
 	@$(VENV)/python -m tools.up
 
 .PHONY: down
@@ -17,7 +17,7 @@ down: install ## Stop what `make up` started
 	@$(VENV)/python -m tools.down
 
 .PHONY: test
-test: install ## Run all tests, on systems and ports of their own
+test: runtime ## Run all tests, on systems and ports of their own
 	@$(VENV)/python -m pytest
 
 .PHONY: check
@@ -32,8 +32,15 @@ format: install ## Put the code into the one format
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 
+.PHONY: runtime
+runtime: install ## Find or build Dapr and Redis, nothing else
+	@$(VENV)/python -m tools.parts
+
 .PHONY: install
-install: .venv/installed ## Make the virtual environment, nothing else
+install: .venv/installed .local/secrets.json ## Make the virtual environment, nothing else
+
+.local/secrets.json:
+	@$(PYTHON) tools/tokens.py
 
 .venv/installed: requirements.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 	@$(PYTHON) tools/environment.py

@@ -4,10 +4,8 @@
 it, each in a folder and on ports of its own, rendered from the same files.
 """
 
-import json
 import os
 import random
-import secrets
 import signal
 import socket
 import subprocess
@@ -24,12 +22,11 @@ import psutil
 import yaml
 
 from tools import parts
+from tools.tokens import TOKENS, tokens_in
 
 ROOT = Path(__file__).parent.parent
 # In the environment of every process of a system: the folder of its state.
 MARK = "DAPR_TASKS_STATE"
-# By their name in the secret store: what a sidecar shows its service, and the other way round.
-TOKENS = {"app-api-token": "APP_API_TOKEN", "dapr-api-token": "DAPR_API_TOKEN"}
 STARTUP_SECONDS = 90
 STOP_SECONDS = 15
 # Below Linux's range for outgoing connections, so that none of those takes one of them.
@@ -82,13 +79,17 @@ class LocalSystem:
     Args:
         state: folder for data, secrets and logs. What is in it survives a restart.
         run_file: the run file for `dapr run -f`.
+        shows_tokens: sidecars and services get their tokens; a plain `dapr run -f .` has none.
     """
 
-    def __init__(self, state: Path, run_file: Path, ports: Ports) -> None:
+    def __init__(
+        self, state: Path, run_file: Path, ports: Ports, *, shows_tokens: bool = True
+    ) -> None:
         self.state = state
         self.ports = ports
         self.tokens: dict[str, str] = {}
         self._run_file = run_file
+        self._shows_tokens = shows_tokens
         self._processes: dict[str, psutil.Process] = {}
 
     @classmethod
@@ -100,14 +101,10 @@ class LocalSystem:
         )
 
     @classmethod
-    def for_test(cls, state: Path, environment: dict[str, str] | None = None) -> "LocalSystem":
-        """Return a system like that of `make up`, on free ports, with its state in `state`.
-
-        Args:
-            environment: settings of the services, over those of dapr.yaml.
-        """
+    def for_test(cls, state: Path, *, shows_tokens: bool = True) -> "LocalSystem":
+        """Return a system like that of `make up`, on free ports, with its state in `state`."""
         ports = Ports.free(yaml.safe_load((ROOT / "dapr.yaml").read_text()))
-        return cls(state, _render(state, ports, environment or {}), ports)
+        return cls(state, _render(state, ports), ports, shows_tokens=shows_tokens)
 
     def __enter__(self) -> "LocalSystem":
         try:
@@ -134,7 +131,10 @@ class LocalSystem:
             "dapr": parts.dapr_cli(),
         }
         self._refuse_taken_ports()
-        self.tokens = _tokens(self.state)
+        try:
+            self.tokens = tokens_in(self.state)
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
         began = time.monotonic()
         self.start_redis(programs["redis-server"])
         self.start_scheduler(programs["scheduler"])
@@ -249,12 +249,17 @@ class LocalSystem:
         installed.symlink_to(programs["daprd"])
         environment = {
             **os.environ,
-            **{variable: self.tokens[name] for name, variable in TOKENS.items()},
+            **self._token_variables(),
             "DAPR_RUNTIME_PATH": str(runtime),
             # The CLI may be older than the scheduler; the sidecar reads this itself.
             "DAPR_SCHEDULER_HOST_ADDRESS_DNS_A": f"127.0.0.1:{self.ports.scheduler['scheduler']}",
         }
         self._spawn("dapr", [str(programs["dapr"]), "run", "-f", str(self._run_file)], environment)
+
+    def _token_variables(self) -> dict[str, str]:
+        if not self._shows_tokens:
+            return {}
+        return {variable: self.tokens[name] for name, variable in TOKENS.items()}
 
     def _spawn(
         self,
@@ -311,7 +316,7 @@ class LocalSystem:
                 )
 
 
-def _render(state: Path, ports: Ports, environment: dict[str, str]) -> Path:
+def _render(state: Path, ports: Ports) -> Path:
     """Write the run file and its resources with other ports and paths to `state`."""
     run_file = yaml.safe_load((ROOT / "dapr.yaml").read_text())
     common = run_file["common"]
@@ -325,30 +330,12 @@ def _render(state: Path, ports: Ports, environment: dict[str, str]) -> Path:
     config.write_text((ROOT / config.name).read_text().replace(".local/", f"{state}/"))
     common["resourcesPath"] = str(resources)
     common["configFilePath"] = str(config)
-    common["env"] |= environment
     for app in run_file["apps"]:
         app.update(ports.apps[app["appID"]])
         app["command"] = [str(ROOT / app["command"][0]), *app["command"][1:]]
     target = state / "dapr.yaml"
     target.write_text(yaml.safe_dump(run_file))
     return target
-
-
-def _tokens(state: Path) -> dict[str, str]:
-    """Return the tokens between services and sidecars, made at the first start."""
-    path = state / "secrets.json"
-    try:
-        kept = json.loads(path.read_text()) if path.exists() else {}
-        tokens = {name: str(kept.get(name) or secrets.token_urlsafe(32)) for name in TOKENS}
-    except (ValueError, AttributeError) as error:
-        raise CannotStart(
-            f"{path} is no JSON object: remove it, and the next start makes a new one."
-        ) from error
-    if tokens != kept:
-        state.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({**kept, **tokens}, indent=2))
-    return tokens
 
 
 def _free_ports() -> Iterator[int]:

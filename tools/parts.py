@@ -1,4 +1,4 @@
-"""Finds the programs that the system runs on, or builds them once into a cache.
+"""Finds the programs that the system runs on, or builds them once: `make runtime`.
 
 A part is taken from the PATH or from ~/.dapr/bin when its version serves. Otherwise it comes from a
 package registry into ~/.cache/dapr-tasks, where every clone finds it: Dapr's programs are built
@@ -213,3 +213,15 @@ def _cause(output: str) -> str:
     if re.search(r"no space left", output, re.I):
         return "The disk is full."
     return ""
+
+
+def main() -> None:
+    try:
+        for find in (redis_server, scheduler, daprd, dapr_cli):
+            find()
+    except PartMissing as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """The run file, the components and the settings of the services say the same."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,31 @@ def test_the_packages_need_what_the_requirements_pin() -> None:
     assert "https://" not in pinned
     for package in ("dapr", "fastapi", "pydantic", "structlog", "uvicorn"):
         assert f"\n{package}==" in f"\n{pinned}"
+
+
+INFRASTRUCTURE_CLIENTS = {
+    *("redis", "kafka", "aiokafka", "confluent_kafka", "pika", "psycopg", "asyncpg"),
+    *("httpx", "httpx2", "requests"),
+}
+
+
+def _imports(source: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+SOURCES = [path for top in ("services", "libs") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_services_reach_infrastructure_only_through_dapr(source: Path) -> None:
+    assert not _imports(source) & INFRASTRUCTURE_CLIENTS
+    if source.name != "dapr_adapters.py":
+        assert not _imports(source) & {"dapr", "aiohttp", "grpc"}
+        assert "http://" not in source.read_text().replace("http://localhost", "")
