@@ -113,6 +113,8 @@ def stored_changes(redis: Redis) -> dict[tuple[str, int], dict[str, Any]]:
     found = {}
     for key in keys:
         value: Any = redis.hget(key, "data")
+        if value is None:
+            continue  # a deleted task, removed since
         for change in json.loads(value)["history"]:
             event = change["event"]
             found[(event["task_id"], event["version"])] = event
