@@ -18,6 +18,9 @@ BAD_BODIES = {
     "title with NUL": b'{"title": "a\\u0000b"}',
     "title with half a character": b'{"title": "\\ud800"}',
     "description with NUL": b'{"title": "a", "description": "\\u0000"}',
+    "description of 10,001 characters": json.dumps(
+        {"title": "a", "description": "x" * 10_001}
+    ).encode(),
     "priority 0": b'{"title": "a", "priority": 0}',
     "priority 6": b'{"title": "a", "priority": 6}',
     "priority 1.5": b'{"title": "a", "priority": 1.5}',

@@ -155,6 +155,22 @@ def test_a_dead_letter_that_is_no_event_can_only_be_discarded(in_memory: TestCli
         assert api.delete(f"/dead-letters/{letter['id']}").status_code == 204
 
 
+def test_a_dead_letter_that_is_too_large_is_kept_in_part(in_memory: TestClient) -> None:
+    with in_memory as api:
+        _dead_letter(api, b"x" * 2_000_000)
+        (letter,) = api.get("/dead-letters").json()["items"]
+    assert "2000000 bytes" in letter["reason"]
+    assert letter["payload"] == "x" * 1000
+
+
+def test_a_replayed_intent_is_no_activity(in_memory: TestClient) -> None:
+    event = {**_task_event(1), "type": "task.changes.intended", "data": {"intents": []}}
+    with in_memory as api:
+        answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
+        assert answer.json() == {"status": "SUCCESS"}
+        assert api.get("/activity").json()["items"] == []
+
+
 def test_health_and_readiness(notifier_api: Client) -> None:
     assert notifier_api.get("/health").json() == {"status": "healthy"}
     assert notifier_api.get("/health/ready").json() == {"status": "ready"}

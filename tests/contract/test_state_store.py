@@ -107,6 +107,15 @@ async def test_many_keys_are_got_in_their_order(ports: Ports, key: str) -> None:
     ]
 
 
+async def test_values_that_together_are_too_large_for_one_answer_are_got(
+    ports: Ports, key: str
+) -> None:
+    names = [f"{key}-{n}" for n in range(12)]
+    for name in names:
+        await ports.store.save(name, b"x" * 900_000, None)
+    assert all(await ports.store.get_many(names))
+
+
 async def test_a_deleted_key_is_gone_and_may_be_deleted_again(ports: Ports, key: str) -> None:
     await ports.store.save(key, b"1", None)
     stored = await ports.store.get(key)

@@ -51,7 +51,7 @@ class Replicas:
         self._handled = 0
 
     def start(self) -> Tasks:
-        return Tasks(self.store, self.publisher, SETTINGS)
+        return Tasks(self.store, self.publisher, self.publisher, SETTINGS)
 
     async def deliver(self, replica: Tasks) -> None:
         """Deliver to `replica` the intents that were not delivered yet."""
@@ -227,9 +227,27 @@ async def test_an_outage_of_the_broker_during_an_announcement_is_raised_to_be_re
 
     tasks = replicas.start()
     await tasks.create(TaskCreate(title="a"))
-    without_broker = Tasks(replicas.store, Away(), SETTINGS)
+    without_broker = Tasks(replicas.store, Away(), Away(), SETTINGS)
     with pytest.raises(Unavailable):
         await without_broker.announcements.handle(replicas.publisher.of("task-changes")[0])
+
+
+async def test_an_intent_that_cannot_be_read_does_not_take_others_with_it(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    odd = await tasks.create(TaskCreate(title="odd"))
+    await tasks.create(TaskCreate(title="fine"))
+    await replicas.store.save(
+        f"task-{odd.id}", b"no document", replicas.store.values[f"task-{odd.id}"].etag
+    )
+    both = [intent.data["intents"][0] for intent in replicas.publisher.of("task-changes")]
+    message = replicas.publisher.of("task-changes")[0].model_copy(
+        update={"data": {"intents": both}}
+    )
+    with pytest.raises(ValueError, match="TaskDocument"):
+        await replicas.start().announcements.handle(message)
+    assert replicas.announced() == ["task.created 1"]
 
 
 async def test_without_a_broker_nothing_is_saved(replicas: Replicas) -> None:
@@ -238,7 +256,7 @@ async def test_without_a_broker_nothing_is_saved(replicas: Replicas) -> None:
             raise Unavailable("no broker")
 
     with pytest.raises(Unavailable):
-        await Tasks(replicas.store, Away(), SETTINGS).create(TaskCreate(title="a"))
+        await Tasks(replicas.store, Away(), Away(), SETTINGS).create(TaskCreate(title="a"))
     assert not [key for key in replicas.store.values if key.startswith("task-")]
 
 
@@ -250,7 +268,7 @@ async def test_an_idempotency_key_whose_first_attempt_stopped_makes_one_task(
         await replicas.start().create(TaskCreate(title="a"), "key")
     replicas.store.stop = None
     patient = Settings(request_deadline=timedelta(seconds=10))
-    tasks = Tasks(replicas.store, replicas.publisher, patient)
+    tasks = Tasks(replicas.store, replicas.publisher, replicas.publisher, patient)
     task = await tasks.create(TaskCreate(title="a"), "key")
     assert (await tasks.create(TaskCreate(title="a"), "key")).id == task.id
     assert [each.id for each in (await tasks.find(10, None)).items] == [task.id]

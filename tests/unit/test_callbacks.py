@@ -71,6 +71,13 @@ def test_unknown_fields_of_an_event_are_ignored() -> None:
     assert len(notifier.requests) == 1
 
 
+def test_intents_that_were_dead_lettered_are_handled_when_replayed() -> None:
+    intents = {**COMPLETED, "type": "task.changes.intended", "data": {"intents": []}}
+    status, publisher = _deliver(intents)
+    assert status == "SUCCESS"
+    assert publisher.published == []
+
+
 def test_an_absent_service_is_worth_a_retry() -> None:
     status, publisher = _deliver(COMPLETED, notifier=AbsentNotifier())
     assert status == "RETRY"

@@ -79,3 +79,13 @@ async def test_an_item_that_comes_right_after_a_batch_is_not_forgotten() -> None
     async with asyncio.timeout(5):
         for number in range(0, 20, 2):
             assert await batches.submit(number) == 2 * number
+
+
+async def test_an_item_whose_caller_gave_up_is_not_handled() -> None:
+    work = Doubler()
+    batches = MicroBatches(work, workers=1, max_items=1)
+    callers = [asyncio.create_task(batches.submit(number)) for number in (2, 4, 6)]
+    await asyncio.sleep(0)
+    callers[1].cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    assert work.batches == [[2], [6]]

@@ -50,7 +50,8 @@ def test_every_component_that_the_settings_name_exists_and_is_scoped() -> None:
     for settings in APPS.values():
         for name in (settings.state_store, settings.pubsub, settings.secret_store):
             assert settings.app_id in components[name]["scopes"]
-    assert set(components) == {"statestore", "pubsub", "secretstore"}
+    assert components["changelog"]["scopes"] == ["task-api"]
+    assert set(components) == {"statestore", "pubsub", "changelog", "secretstore"}
 
 
 def test_every_subscription_leads_to_a_route_and_to_dead_letters() -> None:
@@ -63,32 +64,56 @@ def test_every_subscription_leads_to_a_route_and_to_dead_letters() -> None:
         spec = subscription["spec"]
         (app_id,) = subscription["scopes"]
         seen[app_id].add(spec["routes"]["default"])
-        assert spec["pubsubname"] == "pubsub"
+        assert spec["pubsubname"] == ("changelog" if spec["topic"] == "task-changes" else "pubsub")
         if spec["topic"] != "task-events-dead":
             assert spec["deadLetterTopic"] == "task-events-dead"
     assert seen == routes
 
 
-def test_topic_scopes_keep_the_intents_to_task_api() -> None:
+def test_the_intents_are_kept_to_task_api() -> None:
+    assert "task-changes" not in _metadata("pubsub")["allowedTopics"].split(",")
+    assert "task-changes" in _metadata("changelog")["allowedTopics"].split(",")
+
+
+def test_topics_are_for_the_apps_that_need_them() -> None:
     metadata = _metadata("pubsub")
+    topics = set(metadata["allowedTopics"].split(","))
+    assert (
+        set(metadata["protectedTopics"].split(","))
+        == topics
+        == {
+            "task-events",
+            "task-events-dead",
+        }
+    )
     for scopes in (metadata["publishingScopes"], metadata["subscriptionScopes"]):
         by_app = dict(scope.split("=") for scope in scopes.split(";"))
-        assert "task-changes" in by_app["task-api"].split(",")
-        assert "task-changes" not in by_app["notification-service"].split(",")
-    assert metadata["protectedTopics"] == "task-changes,task-events,task-events-dead"
+        assert set(by_app) == set(APPS)
+        assert all(set(allowed.split(",")) <= topics for allowed in by_app.values())
 
 
-def test_the_stream_is_trimmed_in_one_way() -> None:
-    assert int(_metadata("pubsub")["maxLenApprox"]) >= 100_000
-    assert "streamTTL" not in _metadata("pubsub")
+@pytest.mark.parametrize("component", ["pubsub", "changelog"])
+def test_streams_are_trimmed_in_one_way(component: str) -> None:
+    assert int(_metadata(component)["maxLenApprox"]) >= 100_000
+    assert "streamTTL" not in _metadata(component)
 
 
 def test_resiliency_names_components_and_apps_that_exist() -> None:
     (resiliency,) = _of_kind("Resiliency")
     targets = resiliency["spec"]["targets"]
     assert set(targets["apps"]) <= set(APPS)
-    assert set(targets["components"]) <= {"statestore", "pubsub"}
-    assert targets["components"]["pubsub"]["inbound"]["retry"]
+    components = {each["metadata"]["name"] for each in _of_kind("Component")}
+    assert set(targets["components"]) == components
+    for broker in ("pubsub", "changelog"):
+        inbound = resiliency["spec"]["policies"]["retries"][
+            targets["components"][broker]["inbound"]["retry"]
+        ]
+        assert inbound == {"policy": "constant", "duration": "1s", "maxRetries": -1}
+
+
+def test_saves_are_not_repeated_by_the_sidecar() -> None:
+    (resiliency,) = _of_kind("Resiliency")
+    assert "retry" not in resiliency["spec"]["targets"]["components"]["statestore"]["outbound"]
 
 
 def test_the_packages_need_what_the_requirements_pin() -> None:

@@ -9,15 +9,21 @@ MOST_BYTES = 1_000_000
 
 
 class BodyLimit:
-    """Answers 413 to a request whose body has more than `most_bytes`, announced or not."""
+    """Answers 413 to a request whose body has more than `most_bytes`, announced or not.
 
-    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
+    Args:
+        exempt: start of the paths of callbacks. What the sidecar delivers has its own bound, and a
+            message that is refused for its size would come again for ever.
+    """
+
+    def __init__(self, app: ASGIApp, exempt: str, most_bytes: int = MOST_BYTES) -> None:
         self._app = app
+        self._exempt = exempt
         self._most_bytes = most_bytes
         self._detail = f"The body has more than {most_bytes} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")

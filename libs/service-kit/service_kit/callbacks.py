@@ -16,6 +16,8 @@ from shared_models import CloudEvent
 
 log = structlog.get_logger()
 
+CALLBACKS = "/events/"
+"""Start of the paths that sidecars deliver events to."""
 DEAD_LETTER_REASON = "deadletterreason"
 DEAD_LETTER_APP_ID = "deadletterappid"
 

@@ -11,6 +11,8 @@ from dapr.aio.clients import DaprClient
 from dapr.clients import BulkPublishEntry
 from dapr.clients.exceptions import DaprGrpcError, DaprHttpError, DaprInternalError
 from dapr.clients.grpc._state import Concurrency, Consistency, StateItem, StateOptions
+from dapr.conf import settings as dapr_settings
+from grpc import StatusCode
 
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, Stored, Unavailable
@@ -25,6 +27,10 @@ Answer = TypeVar("Answer")
 _FIRST_WRITE = StateOptions(
     concurrency=Concurrency.first_write, consistency=Consistency.strong
 ).get_proto()
+
+
+class TooLarge(Unavailable):
+    """The question or its answer has more bytes than the sidecar handles at once."""
 
 
 class DaprSidecar:
@@ -74,7 +80,8 @@ class DaprSidecar:
         except TimeoutError as error:
             raise Unavailable(f"{what}: no answer within {self._timeout} s") from error
         except DaprGrpcError as error:
-            raise Unavailable(f"{what}: {error.details()}") from error
+            kind = TooLarge if error.code() is StatusCode.RESOURCE_EXHAUSTED else Unavailable
+            raise kind(f"{what}: {error.details()}") from error
         except (DaprInternalError, aiohttp.ClientError) as error:
             raise Unavailable(f"{what}: {error}") from error
         except ValueError as error:
@@ -105,7 +112,13 @@ class DaprSidecar:
                 log.info("waiting_for_sidecar", url=self._health_url)
             waited += 1
             await asyncio.sleep(0.1)
-        self._client = DaprClient()
+        # It was healthy a moment ago: where it is not any more, block for a second, not for sixty.
+        dapr_settings.DAPR_HEALTH_TIMEOUT = 1
+        try:
+            self._client = DaprClient()
+        except TimeoutError:
+            await self._connect()
+            return
         log.info("sidecar_ready")
 
 
@@ -153,10 +166,16 @@ class DaprStateStore:
 
     async def _get_batch(self, keys: Sequence[str]) -> list[Stored | Exception | None]:
         unique = list(dict.fromkeys(keys))
-        answer = await self._sidecar.call(
-            f"get from {self._component}",
-            lambda client: client.get_bulk_state(self._component, unique, parallelism=64),
-        )
+        try:
+            answer = await self._sidecar.call(
+                f"get from {self._component}",
+                lambda client: client.get_bulk_state(self._component, unique, parallelism=64),
+            )
+        except TooLarge:
+            if len(unique) == 1:
+                raise
+            half = len(keys) // 2
+            return [*await self._get_batch(keys[:half]), *await self._get_batch(keys[half:])]
         found: dict[str, Stored | Exception | None] = {}
         for item in answer.items:
             if item.error:
@@ -197,7 +216,7 @@ class DaprStateStore:
         ):
             if isinstance(now, Exception):
                 outcomes.append(now)
-            elif now and now.value == save.value:
+            elif now and now.value == save.value and now.etag != save.etag:
                 outcomes.append(None)
             elif (now.etag if now else None) != save.etag:
                 outcomes.append(Conflict(f"{save.key!r} does not have ETag {save.etag!r}"))

@@ -56,7 +56,8 @@ class MicroBatches(Generic[Item, Result]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._run(self._take())
+                if batch := self._take():
+                    await self._run(batch)
         finally:
             # At once, not when the task is seen to be done: an item that came in between would
             # find a worker that is none, and wait for ever.
@@ -69,7 +70,7 @@ class MicroBatches(Generic[Item, Result]):
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
-                continue  # its caller gave up
+                continue
             if isinstance(result, Exception):
                 future.set_exception(result)
             else:
@@ -80,6 +81,8 @@ class MicroBatches(Generic[Item, Result]):
         weight = 0
         while self._waiting and len(batch) < self._max_items and weight < self._max_weight:
             entry = self._waiting.popleft()
+            if entry[1].done():
+                continue  # its caller gave up
             weight += self._weight(entry[0]) if self._weight else 0
             batch.append(entry)
         return batch

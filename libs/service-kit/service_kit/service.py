@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from service_kit.body_limit import BodyLimit
-from service_kit.callbacks import DeadLetterTopic, SidecarToken
+from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, problem
@@ -55,7 +55,7 @@ def create_service(
                 await asyncio.gather(reading, return_exceptions=True)
 
     app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(TraceContext)
     answer_with_problems(app, statuses)
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.moments import Moment
-from shared_models.text import Line, Text
+from shared_models.text import Line, LongText
 
 
 class NotificationStatus(StrEnum):
@@ -21,7 +21,7 @@ class NotificationRequest(BaseModel):
 
     type: Line
     task_id: Line
-    message: Text
+    message: LongText
     recipient: Line | None = None
     event_id: Line | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_models.moments import Moment
-from shared_models.text import Line, Text
+from shared_models.text import Line, LongText
 
 Priority = Annotated[int, Field(strict=True, ge=1, le=5)]
 
@@ -23,7 +23,7 @@ class TaskCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: Line
-    description: Text | None = None
+    description: LongText | None = None
     priority: Priority = 1
     assignee: Line | None = None
     due_at: Moment | None = None
@@ -35,7 +35,7 @@ class TaskPatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: Line = ""
-    description: Text | None = None
+    description: LongText | None = None
     priority: Priority | None = None
     assignee: Line | None = None
     due_at: Moment | None = None

@@ -18,7 +18,8 @@ def _not_blank(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
+"""Up to 10,000 characters, so that a page of tasks fits into one answer of the sidecar."""
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),

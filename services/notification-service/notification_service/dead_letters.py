@@ -11,6 +11,8 @@ from shared_models import CloudEvent, DeadLetter, Page
 from shared_models.moments import now
 
 UNDELIVERED = "The sidecar could not deliver it to the subscription."
+MOST_BYTES = 100_000
+KEPT_BYTES = 1_000
 # What the broker's side adds to an event on its way, next to the marks of the dead letter.
 ADDED_ON_THE_WAY = {
     DEAD_LETTER_APP_ID,
@@ -75,6 +77,13 @@ class DeadLetters:
 
 
 def _dead_letter(id: str, payload: bytes) -> DeadLetter:
+    if len(payload) > MOST_BYTES:
+        return DeadLetter(
+            id=id,
+            reason=f"It has {len(payload)} bytes, too many to keep; these are the first.",
+            payload=as_text(payload[:KEPT_BYTES]),
+            received_at=now(),
+        )
     try:
         envelope = CloudEvent.model_validate_json(payload).model_dump(
             mode="json", exclude_none=True

@@ -8,6 +8,9 @@ from notification_service.notifications import Activity
 from service_kit.callbacks import Answer, Unprocessable, only_sidecar, raw_payload, settle
 from shared_models import CloudEvent, TaskEvent
 
+# Only task-api understands them; here they come when they are replayed as dead letters.
+INTENTS = "task.changes.intended"
+
 router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
 
 
@@ -16,7 +19,8 @@ async def task_events(request: Request) -> Answer:
     activity: Activity = request.state.activity
 
     async def handle(event: CloudEvent) -> None:
-        await activity.add(_task_event(event))
+        if event.type != INTENTS:
+            await activity.add(_task_event(event))
 
     return await settle(request, handle)
 

@@ -11,5 +11,7 @@ class Adapters(NamedTuple):
     sidecar: AbstractAsyncContextManager[object]
     store: StateStore
     publisher: Publisher
+    changelog: Publisher
+    """Where intents go; a broker component of its own."""
     secrets: Secrets
     notifier: Notifier

@@ -19,14 +19,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 from pydantic import BaseModel
 
-from service_kit.index_pages import IndexPages
+from service_kit.index_pages import IndexPages, Place
 from service_kit.micro_batches import MicroBatches
-from service_kit.ports import Conflict, Publisher, StateStore
+from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import CloudEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
 from task_api.idempotency import IdempotencyKeys
@@ -63,6 +63,8 @@ class Announcements:
     """Saves changes so that they are announced, and announces them.
 
     Args:
+        publisher: takes the events.
+        changelog: takes the intents.
         indexes: `all`, which deleted tasks leave, and `open`, which completed ones leave too.
         keys: learn of the deletion of the tasks that they made.
     """
@@ -71,19 +73,21 @@ class Announcements:
         self,
         store: StateStore,
         publisher: Publisher,
+        changelog: Publisher,
         indexes: Mapping[str, IndexPages],
         keys: IdempotencyKeys,
         settings: Settings,
     ) -> None:
         self._documents = TaskDocuments(store)
         self._publisher = publisher
+        self._changelog = changelog
         self._indexes = indexes
         self._keys = keys
         self._settings = settings
         self._saying: MicroBatches[Intent, None] = MicroBatches(self._say_batch)
         # What this process saw of its own saves spares it a look at the store; after a restart,
         # or on another replica, the store tells.
-        self._saves: OrderedDict[str, asyncio.Future[TaskDocument | None]] = OrderedDict()
+        self._saves: OrderedDict[str, asyncio.Future[_Saved | None]] = OrderedDict()
         self._announced: OrderedDict[str, None] = OrderedDict()
 
     async def say(self, task_id: str, change: Change, replaces: str | None) -> None:
@@ -105,7 +109,7 @@ class Announcements:
             Unavailable: whether it is saved is open; if it is, it will be announced.
         """
         change = document.history[-1]
-        saved: TaskDocument | None = None
+        saved: _Saved | None = None
         try:
             try:
                 await self._documents.save(task_id, document, replaces)
@@ -113,7 +117,7 @@ class Announcements:
                 present, _ = await self._documents.get(task_id)
                 if present is None or present.change(change.id) is None:
                     raise
-            saved = document.model_copy(update={"history": [change]})
+            saved = _Saved.of(document, change)
         finally:
             self._end_save(change.id, saved)
 
@@ -132,12 +136,13 @@ class Announcements:
         results = await asyncio.gather(
             *(self._settle(intent) for intent in intents), return_exceptions=True
         )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        errors = [result for result in results if isinstance(result, BaseException)]
+        # What a retry can help goes first: no intent may be given up for the sake of another.
+        for error in sorted(errors, key=lambda error: not isinstance(error, Unavailable)):
+            raise error
 
     async def _say_batch(self, intents: Sequence[Intent]) -> list[Exception | None]:
-        await self._publisher.publish(
+        await self._changelog.publish(
             self._settings.task_changes_topic,
             CloudEvent(
                 id=new_id(),
@@ -155,7 +160,7 @@ class Announcements:
         deadline = loop.time() + self._settings.intent_grace.total_seconds()
         saved = await self._own_save(intent.change_id, deadline - loop.time())
         if saved is not None:
-            await self._announce(intent.task_id, saved, saved.history[-1])
+            await self._announce(intent.task_id, saved)
             self._saves.pop(intent.change_id, None)
             return
         pause = SHORTEST_WAIT
@@ -163,7 +168,7 @@ class Announcements:
             document, etag = await self._documents.get(intent.task_id)
             change = document.change(intent.change_id) if document else None
             if document and change:
-                await self._announce(intent.task_id, document, change)
+                await self._announce(intent.task_id, _Saved.of(document, change))
                 return
             if etag != intent.replaces:
                 return
@@ -182,11 +187,11 @@ class Announcements:
         else:
             await self._documents.save(intent.task_id, document, intent.replaces)
 
-    async def _announce(self, task_id: str, document: TaskDocument, change: Change) -> None:
-        await self._publish(change)
-        if change.event.event_type is TaskEventType.COMPLETED:
-            await self._leave_open_tasks(task_id, document)
-        elif change.event.event_type is TaskEventType.DELETED:
+    async def _announce(self, task_id: str, saved: "_Saved") -> None:
+        await self._publish(saved.change)
+        if saved.left_open:
+            await self._indexes["open"].remove(saved.left_open, task_id)
+        if saved.change.event.event_type is TaskEventType.DELETED:
             await self._remove(task_id)
 
     async def _publish(self, change: Change) -> None:
@@ -194,11 +199,6 @@ class Announcements:
             self._settings.task_events_topic, CloudEvent.of(change.event, self._settings.app_id)
         )
         _bounded_put(self._announced, change.id, None)
-
-    async def _leave_open_tasks(self, task_id: str, document: TaskDocument) -> None:
-        place = document.places.get("open")
-        if place and document.task and document.task.status is TaskStatus.COMPLETED:
-            await self._indexes["open"].remove(place, task_id)
 
     async def _remove(self, task_id: str) -> None:
         """Remove a deleted task, whose deletion is announced, from the store."""
@@ -212,8 +212,8 @@ class Announcements:
             await self._keys.outlive_task(document.idempotency_record)
         await self._documents.delete(task_id, etag)
 
-    async def _own_save(self, change_id: str, patience: float) -> TaskDocument | None:
-        """Return the document that this process saved with the change, if it did."""
+    async def _own_save(self, change_id: str, patience: float) -> "_Saved | None":
+        """Return what this process saved of the change, if it did."""
         future = self._saves.get(change_id)
         if future is None:
             return None
@@ -223,13 +223,26 @@ class Announcements:
             return None
 
     def _remember_save(self, change_id: str) -> None:
-        future: asyncio.Future[TaskDocument | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_Saved | None] = asyncio.get_running_loop().create_future()
         _bounded_put(self._saves, change_id, future)
 
-    def _end_save(self, change_id: str, saved: TaskDocument | None) -> None:
+    def _end_save(self, change_id: str, saved: "_Saved | None") -> None:
         future = self._saves.get(change_id)
         if future and not future.done():
             future.set_result(saved)
+
+
+class _Saved(NamedTuple):
+    """What announcing a change takes, without the document."""
+
+    change: Change
+    left_open: Place | None
+    """The place among the open tasks that a completed task still has."""
+
+    @classmethod
+    def of(cls, document: TaskDocument, change: Change) -> "_Saved":
+        completed = document.task and document.task.status is TaskStatus.COMPLETED
+        return cls(change, document.places.get("open") if completed else None)
 
 
 def _bounded_put(remembered: OrderedDict[str, Value], key: str, value: Value) -> None:

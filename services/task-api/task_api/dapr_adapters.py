@@ -38,6 +38,7 @@ def connect(settings: Settings) -> Adapters:
         sidecar=sidecar,
         store=DaprStateStore(sidecar, settings.state_store),
         publisher=DaprPublisher(sidecar, settings.pubsub),
+        changelog=DaprPublisher(sidecar, settings.changelog),
         secrets=DaprSecrets(sidecar, settings.secret_store),
         notifier=DaprNotifier(DaprInvoker(sidecar), settings.notification_app_id),
     )

@@ -31,6 +31,7 @@ def in_memory_adapters(token: str = "token") -> Adapters:
         sidecar=nullcontext(),
         store=InMemoryStateStore(),
         publisher=InMemoryPublisher(),
+        changelog=InMemoryPublisher(),
         secrets=InMemorySecrets({"app-api-token": token}),
         notifier=InMemoryNotifier(),
     )

@@ -22,7 +22,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     """Return the application, on Dapr unless `adapters` are given."""
     settings = settings or Settings()
     adapters = adapters or dapr_adapters.connect(settings)
-    tasks = Tasks(adapters.store, adapters.publisher, settings)
+    tasks = Tasks(adapters.store, adapters.publisher, adapters.changelog, settings)
     app = create_service(
         "task-api",
         settings,

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from service_kit.callbacks import Answer, Unprocessable, only_sidecar, settle
 from shared_models import CloudEvent, TaskEvent, TaskEventType
-from task_api.announcements import Announcements
+from task_api.announcements import INTENTS, Announcements
 from task_api.notifier import Notifier, completed
 
 router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
@@ -20,9 +20,12 @@ async def task_changes(request: Request) -> Answer:
 @router.post("/events/task-events")
 async def task_events(request: Request) -> Answer:
     notifier: Notifier = request.state.notifier
+    announcements: Announcements = request.state.announcements
 
     async def handle(event: CloudEvent) -> None:
-        if event.type == TaskEventType.COMPLETED:
+        if event.type == INTENTS:  # a dead letter that was replayed
+            await announcements.handle(event)
+        elif event.type == TaskEventType.COMPLETED:
             await notifier.notify(completed(_task_event(event)))
 
     return await settle(request, handle)

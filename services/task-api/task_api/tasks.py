@@ -36,11 +36,15 @@ Precondition = Callable[[Task], bool]
 
 
 class Tasks:
-    def __init__(self, store: StateStore, publisher: Publisher, settings: Settings) -> None:
+    def __init__(
+        self, store: StateStore, publisher: Publisher, changelog: Publisher, settings: Settings
+    ) -> None:
         self._documents = TaskDocuments(store)
         self._indexes = {name: IndexPages(store, f"tasks-{name}") for name in ("all", "open")}
         self._keys = IdempotencyKeys(store)
-        self.announcements = Announcements(store, publisher, self._indexes, self._keys, settings)
+        self.announcements = Announcements(
+            store, publisher, changelog, self._indexes, self._keys, settings
+        )
         self._deadline = settings.request_deadline.total_seconds()
         self._writers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -60,12 +64,14 @@ class Tasks:
                     continue  # barred after a long pause: the id is spent
 
     async def get(self, task_id: str) -> Task:
-        document, _ = await self._documents.get(task_id)
+        async with self._in_time():
+            document, _ = await self._documents.get(task_id)
         return _present(document, task_id)
 
     async def history(self, task_id: str) -> list[TaskEvent]:
         """Return the task's last events, newest first."""
-        document, _ = await self._documents.get(task_id)
+        async with self._in_time():
+            document, _ = await self._documents.get(task_id)
         _present(document, task_id)
         assert document
         return [change.event for change in reversed(document.history)]
@@ -100,7 +106,8 @@ class Tasks:
                 for (_, place), document in zip(entries, documents, strict=True)
             ]
 
-        return await self._indexes[index].newest_first(limit, cursor, read)
+        async with self._in_time():
+            return await self._indexes[index].newest_first(limit, cursor, read)
 
     async def edit(
         self,
@@ -203,7 +210,7 @@ class Tasks:
             async with asyncio.timeout(self._deadline):
                 yield
         except TimeoutError as late:
-            raise Unavailable(f"The change could not be made within {self._deadline} s.") from late
+            raise Unavailable(f"No answer could be had within {self._deadline} s.") from late
 
 
 def _present(document: TaskDocument | None, task_id: str) -> Task:
