@@ -228,7 +228,7 @@ def test_a_bad_message_becomes_a_dead_letter_with_a_reason(
     for mark in ("no event at all", "hello", "odd:1"):
         eventually(lambda mark=mark: kept(mark), within=20)  # type: ignore[misc]
     (odd,) = kept("odd:1")
-    assert "not a task event" in odd["reason"]
+    assert "task.exploded could not be read" in odd["reason"]
     assert odd["app_id"] == "notification-service"
     (text,) = kept("no event at all")
     assert "could not deliver" in text["reason"]

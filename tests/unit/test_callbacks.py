@@ -88,8 +88,12 @@ def test_an_absent_service_is_worth_a_retry() -> None:
     ("event", "notifier", "reason"),
     [
         (COMPLETED, BrokenNotifier(), "RuntimeError: a bug"),
-        ({**COMPLETED, "data": {"task_id": "a"}}, InMemoryNotifier(), "not a task event"),
-        ({**COMPLETED, "data": "text"}, InMemoryNotifier(), "not a task event"),
+        (
+            {**COMPLETED, "data": {"task_id": "a"}},
+            InMemoryNotifier(),
+            "task.completed could not be read",
+        ),
+        ({**COMPLETED, "data": "text"}, InMemoryNotifier(), "task.completed could not be read"),
     ],
 )
 def test_what_no_retry_can_help_is_dead_lettered_with_the_reason(

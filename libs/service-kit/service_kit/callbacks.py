@@ -112,13 +112,19 @@ async def settle(request: Request, handle: Callable[[CloudEvent], Awaitable[None
             log.warning("event_retried", reason=str(error))
             return {"status": Outcome.RETRY}
         except Exception as error:
-            log.error("event_dead_lettered", exc_info=not isinstance(error, Unprocessable))
+            understood = isinstance(error, Unprocessable | ValidationError)
+            log.error("event_dead_lettered", reason=str(error), exc_info=not understood)
             return await _dead_letter(request.state.dead_letters, event, error)
     return {"status": Outcome.SUCCESS}
 
 
 async def _dead_letter(letters: DeadLetterTopic, event: CloudEvent, error: Exception) -> Answer:
-    reason = str(error) if isinstance(error, Unprocessable) else f"{type(error).__name__}: {error}"
+    if isinstance(error, Unprocessable):
+        reason = str(error)
+    elif isinstance(error, ValidationError):
+        reason = f"{event.type} could not be read: {error}"
+    else:
+        reason = f"{type(error).__name__}: {error}"
     try:
         await letters.publish(event, reason)
     except Unavailable:

@@ -1,11 +1,10 @@
 """What the sidecar of notification-service delivers. components/ binds the topics to the routes."""
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import ValidationError
 
 from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity
-from service_kit.callbacks import Answer, Unprocessable, only_sidecar, raw_payload, settle
+from service_kit.callbacks import Answer, only_sidecar, raw_payload, settle
 from shared_models import CloudEvent, TaskEvent
 
 # Only task-api understands them; here they come when they are replayed as dead letters.
@@ -20,7 +19,7 @@ async def task_events(request: Request) -> Answer:
 
     async def handle(event: CloudEvent) -> None:
         if event.type != INTENTS:
-            await activity.add(_task_event(event))
+            await activity.add(TaskEvent.model_validate(event.data))
 
     return await settle(request, handle)
 
@@ -33,10 +32,3 @@ async def dead_letters(request: Request) -> Answer:
         await kept.add(raw_payload(event))
 
     return await settle(request, handle)
-
-
-def _task_event(event: CloudEvent) -> TaskEvent:
-    try:
-        return TaskEvent.model_validate(event.data)
-    except ValidationError as error:
-        raise Unprocessable(f"not a task event: {error}") from error

@@ -1,9 +1,8 @@
 """What the sidecar of task-api delivers. components/ binds the topics to these routes."""
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import ValidationError
 
-from service_kit.callbacks import Answer, Unprocessable, only_sidecar, settle
+from service_kit.callbacks import Answer, only_sidecar, settle
 from shared_models import CloudEvent, TaskEvent, TaskEventType
 from task_api.announcements import INTENTS, Announcements
 from task_api.notifier import Notifier, completed
@@ -26,13 +25,6 @@ async def task_events(request: Request) -> Answer:
         if event.type == INTENTS:  # a dead letter that was replayed
             await announcements.handle(event)
         elif event.type == TaskEventType.COMPLETED:
-            await notifier.notify(completed(_task_event(event)))
+            await notifier.notify(completed(TaskEvent.model_validate(event.data)))
 
     return await settle(request, handle)
-
-
-def _task_event(event: CloudEvent) -> TaskEvent:
-    try:
-        return TaskEvent.model_validate(event.data)
-    except ValidationError as error:
-        raise Unprocessable(f"not a task event: {error}") from error
