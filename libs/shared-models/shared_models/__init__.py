@@ -1,6 +1,6 @@
 """What crosses the wire between task-api, notification-service and their clients. No I/O."""
 
-from shared_models.events import CloudEvent, TaskEvent, TaskEventType
+from shared_models.events import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
 from shared_models.notifications import (
     DeadLetter,
     Notification,
@@ -12,6 +12,7 @@ from shared_models.pages import Page
 from shared_models.tasks import Priority, Task, TaskCreate, TaskPatch, TaskStatus
 
 __all__ = [
+    "CHANGES_INTENDED",
     "CloudEvent",
     "DeadLetter",
     "Notification",

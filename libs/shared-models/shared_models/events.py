@@ -9,6 +9,8 @@ from shared_models.moments import Moment
 from shared_models.tasks import Task, TaskStatus
 
 TASK_EVENT_SCHEMA = 1
+CHANGES_INTENDED = "task.changes.intended"
+"""Type of the messages that task-api sends itself. They carry no `TaskEvent`."""
 
 
 class TaskEventType(StrEnum):

@@ -5,10 +5,7 @@ from fastapi import APIRouter, Depends, Request
 from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity
 from service_kit.callbacks import Answer, only_sidecar, raw_payload, settle
-from shared_models import CloudEvent, TaskEvent
-
-# Only task-api understands them; here they come when they are replayed as dead letters.
-INTENTS = "task.changes.intended"
+from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent
 
 router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
 
@@ -18,7 +15,7 @@ async def task_events(request: Request) -> Answer:
     activity: Activity = request.state.activity
 
     async def handle(event: CloudEvent) -> None:
-        if event.type != INTENTS:
+        if event.type != CHANGES_INTENDED:  # a dead letter of task-api's that was replayed
             await activity.add(TaskEvent.model_validate(event.data))
 
     return await settle(request, handle)

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from service_kit.index_pages import IndexPages, Place
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
-from shared_models import CloudEvent, TaskEventType, TaskStatus
+from shared_models import CHANGES_INTENDED, CloudEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
 from task_api.idempotency import IdempotencyKeys
 from task_api.settings import Settings
@@ -35,7 +35,6 @@ from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
 
 log = structlog.get_logger()
 
-INTENTS = "task.changes.intended"
 MOST_REMEMBERED = 5_000
 BARRED_FOR = timedelta(days=1)
 SHORTEST_WAIT = timedelta(milliseconds=5)
@@ -147,7 +146,7 @@ class Announcements:
             CloudEvent(
                 id=new_id(),
                 source=self._settings.app_id,
-                type=INTENTS,
+                type=CHANGES_INTENDED,
                 time=now(),
                 data=Intents(intents=list(intents)).model_dump(mode="json"),
             ),

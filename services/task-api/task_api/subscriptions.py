@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Depends, Request
 
 from service_kit.callbacks import Answer, only_sidecar, settle
-from shared_models import CloudEvent, TaskEvent, TaskEventType
-from task_api.announcements import INTENTS, Announcements
+from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
+from task_api.announcements import Announcements
 from task_api.notifier import Notifier, completed
 
 router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
@@ -22,7 +22,7 @@ async def task_events(request: Request) -> Answer:
     announcements: Announcements = request.state.announcements
 
     async def handle(event: CloudEvent) -> None:
-        if event.type == INTENTS:  # a dead letter that was replayed
+        if event.type == CHANGES_INTENDED:  # a dead letter that was replayed
             await announcements.handle(event)
         elif event.type == TaskEventType.COMPLETED:
             await notifier.notify(completed(TaskEvent.model_validate(event.data)))
