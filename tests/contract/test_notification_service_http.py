@@ -10,6 +10,7 @@ from httpx2 import Client
 
 from notification_service.in_memory_adapters import in_memory_adapters
 from notification_service.main import create_app
+from service_kit.in_memory_adapters import InMemoryPublisher
 from tests.contract.test_task_api_http import is_problem
 
 FROM_TASK_API = {"dapr-api-token": "token", "dapr-caller-app-id": "task-api"}
@@ -161,6 +162,18 @@ def test_a_dead_letter_that_is_too_large_is_kept_in_part(in_memory: TestClient) 
         (letter,) = api.get("/dead-letters").json()["items"]
     assert "2000000 bytes" in letter["reason"]
     assert letter["payload"] == "x" * 1000
+
+
+def test_a_dead_letter_that_fails_does_not_become_another() -> None:
+    publisher = InMemoryPublisher()
+    adapters = in_memory_adapters()._replace(publisher=publisher)
+    envelope = {"specversion": "1.0", "id": "a", "source": "dapr", "type": "raw"}
+    with TestClient(create_app(adapters=adapters)) as api:
+        answer = api.post(
+            "/events/task-events-dead", json={**envelope, "data_base64": "a"}, headers=FROM_SIDECAR
+        )
+    assert answer.json() == {"status": "DROP"}
+    assert publisher.published == []
 
 
 def test_a_replayed_intent_is_no_activity(in_memory: TestClient) -> None:

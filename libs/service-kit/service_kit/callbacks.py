@@ -92,12 +92,21 @@ async def only_sidecar(request: Request) -> None:
     token.check(request)
 
 
-async def settle(request: Request, handle: Callable[[CloudEvent], Awaitable[None]]) -> Answer:
+async def settle(
+    request: Request,
+    handle: Callable[[CloudEvent], Awaitable[None]],
+    *,
+    dead_letters: bool = True,
+) -> Answer:
     """Run the handler of a subscription and say what the sidecar is to do with the message.
 
     A part that does not answer is worth a retry; whatever else goes wrong is not. Such an event is
     published to the dead-letter topic with the reason, and so handled. What is no CloudEvent has no
     place for a reason: the sidecar drops it there as it is.
+
+    Args:
+        dead_letters: the subscription has a dead-letter topic; that topic's own has none, so what
+            its handler fails on is logged and dropped.
     """
     body = await request.body()
     try:
@@ -114,6 +123,8 @@ async def settle(request: Request, handle: Callable[[CloudEvent], Awaitable[None
         except Exception as error:
             understood = isinstance(error, Unprocessable | ValidationError)
             log.error("event_dead_lettered", reason=str(error), exc_info=not understood)
+            if not dead_letters:
+                return {"status": Outcome.DROP}
             return await _dead_letter(request.state.dead_letters, event, error)
     return {"status": Outcome.SUCCESS}
 

@@ -28,4 +28,4 @@ async def dead_letters(request: Request) -> Answer:
     async def handle(event: CloudEvent) -> None:
         await kept.add(raw_payload(event))
 
-    return await settle(request, handle)
+    return await settle(request, handle, dead_letters=False)
