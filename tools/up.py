@@ -20,7 +20,6 @@ def main() -> None:
     began = time.monotonic()
     try:
         system.start(progress=lambda line: print(f"  {line}", flush=True))
-        system.state.mkdir(exist_ok=True)
         pid_file(system).write_text(str(os.getpid()))
         print(_where_to_go(system, time.monotonic() - began), flush=True)
         while not (ended := system.ended()):

@@ -1,4 +1,4 @@
-"""Each suite of this folder runs twice: on the in-memory adapters, and on a running system."""
+"""The suites of the ports and of the HTTP contract run on the in-memory adapters and on Dapr."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -52,10 +52,10 @@ class Ports(NamedTuple):
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def dapr_ports(system: LocalSystem) -> AsyncIterator[Ports]:
     ports = system.ports.apps["task-api"]
-    dapr.conf.settings.DAPR_HTTP_PORT = ports["daprHTTPPort"]
-    dapr.conf.settings.DAPR_GRPC_PORT = ports["daprGRPCPort"]
     dapr.conf.settings.DAPR_API_TOKEN = system.tokens["dapr-api-token"]
-    async with DaprSidecar(ports["daprHTTPPort"], timedelta(seconds=5)) as sidecar:
+    async with DaprSidecar(
+        ports["daprHTTPPort"], ports["daprGRPCPort"], timedelta(seconds=5)
+    ) as sidecar:
         await sidecar.ready()
         yield Ports(DaprStateStore(sidecar, "statestore"), DaprPublisher(sidecar, "pubsub"))
 

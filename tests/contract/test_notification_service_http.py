@@ -123,18 +123,22 @@ def test_activity_has_each_event_once(in_memory: TestClient) -> None:
     assert [event["version"] for event in feed] == [1, 2]
 
 
-def test_an_event_of_an_unknown_type_is_dead_lettered(in_memory: TestClient) -> None:
-    event = _task_event(1)
-    event["type"] = "task.exploded"
-    event["data"] = {"event_type": "task.exploded"}
-    with in_memory as api:
+def test_an_event_of_an_unknown_type_is_dead_lettered() -> None:
+    event = {**_task_event(1), "type": "task.exploded", "data": {"event_type": "task.exploded"}}
+    publisher = InMemoryPublisher()
+    adapters = in_memory_adapters()._replace(publisher=publisher)
+    with TestClient(create_app(adapters=adapters)) as api:
         answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
         assert answer.json() == {"status": "SUCCESS"}
         assert api.get("/activity").json()["items"] == []
+    (letter,) = publisher.of("task-events-dead")
+    assert "task.exploded could not be read" in (letter.model_extra or {})["deadletterreason"]
 
 
-def test_dead_letters_are_listed_replayed_and_discarded(in_memory: TestClient) -> None:
-    with in_memory as api:
+def test_dead_letters_are_listed_replayed_and_discarded() -> None:
+    publisher = InMemoryPublisher()
+    adapters = in_memory_adapters()._replace(publisher=publisher)
+    with TestClient(create_app(adapters=adapters)) as api:
         for number in range(2):
             letter = {**_task_event(number), "deadletterreason": "too odd"}
             _dead_letter(api, json.dumps(letter).encode())
@@ -145,6 +149,9 @@ def test_dead_letters_are_listed_replayed_and_discarded(in_memory: TestClient) -
         assert api.get("/dead-letters").json()["items"] == []
         assert is_problem(api.delete(f"/dead-letters/{second['id']}"), 404)
         assert is_problem(api.post(f"/dead-letters/{first['id']}/replay"), 404)
+    (replayed,) = publisher.of("task-events")
+    assert replayed.id == "a:0"
+    assert "deadletterreason" not in (replayed.model_extra or {})
 
 
 def test_a_dead_letter_that_is_no_event_can_only_be_discarded(in_memory: TestClient) -> None:
@@ -176,12 +183,15 @@ def test_a_dead_letter_that_fails_does_not_become_another() -> None:
     assert publisher.published == []
 
 
-def test_a_replayed_intent_is_no_activity(in_memory: TestClient) -> None:
+def test_a_replayed_intent_is_neither_activity_nor_a_dead_letter() -> None:
     event = {**_task_event(1), "type": "task.changes.intended", "data": {"intents": []}}
-    with in_memory as api:
+    publisher = InMemoryPublisher()
+    adapters = in_memory_adapters()._replace(publisher=publisher)
+    with TestClient(create_app(adapters=adapters)) as api:
         answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
         assert answer.json() == {"status": "SUCCESS"}
         assert api.get("/activity").json()["items"] == []
+    assert publisher.published == []
 
 
 def test_health_and_readiness(notifier_api: Client) -> None:

@@ -97,9 +97,7 @@ def test_20_clients_that_complete_a_task_at_once_notify_once(
     assert published_of(redis, task["id"]) == ["task.created", "task.completed"]
 
 
-def test_20_clients_that_change_a_task_at_once_are_all_heard(
-    system: LocalSystem, tasks: Client, redis: Redis
-) -> None:
+def test_20_clients_that_change_a_task_at_once_are_all_heard(tasks: Client, redis: Redis) -> None:
     task = create(tasks)
     fields = ["title", "description", "priority", "assignee"]
     with ThreadPoolExecutor(20) as clients:
@@ -114,8 +112,8 @@ def test_20_clients_that_change_a_task_at_once_are_all_heard(
     final = tasks.get(f"/tasks/{task['id']}").json()
     assert all(final[field] not in (None, task[field]) for field in ("title", "description"))
     assert final["assignee"].startswith("assignee ")
-    effective = final["version"] - 1  # a priority that is there already changes nothing
-    assert 15 <= effective <= 20
+    effective = final["version"] - 1  # priority 1, should it come first, changes nothing
+    assert effective in (19, 20)
     eventually(lambda: len(published_of(redis, task["id"])) == final["version"])
 
 
@@ -160,9 +158,7 @@ def test_two_instances_that_create_and_change_at_once_lose_and_double_nothing(
     )
 
 
-def test_a_notification_is_streamed_live(
-    system: LocalSystem, tasks: Client, notifications: Client
-) -> None:
+def test_a_notification_is_streamed_live(tasks: Client, notifications: Client) -> None:
     task = create(tasks)
     with notifications.stream("GET", "/notifications/stream", timeout=10) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
@@ -191,9 +187,7 @@ def test_an_event_delivered_twice_and_out_of_order_notifies_once(
     assert sum(event["task_id"] == task["id"] for event in feed) == 2
 
 
-def test_an_event_of_a_deleted_task_is_still_handled(
-    tasks: Client, notifications: Client, redis: Redis
-) -> None:
+def test_an_event_of_a_deleted_task_is_still_handled(tasks: Client, notifications: Client) -> None:
     task = create(tasks)
     complete(tasks, task["id"])
     tasks.delete(f"/tasks/{task['id']}")

@@ -26,8 +26,8 @@ SETTLED_WITHIN = 90
 
 
 class Stream:
-    """500 changes: 100 tasks that are created, changed, started, completed, and half of them
-    deleted or reopened. Remembers what was acknowledged."""
+    """500 changes: 100 tasks that are created, changed, started, completed, and then reopened or
+    deleted in turns. Remembers what was acknowledged."""
 
     def __init__(self, system: LocalSystem) -> None:
         self.acknowledged: set[tuple[str, int]] = set()

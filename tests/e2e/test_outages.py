@@ -147,16 +147,22 @@ def _notified(notifications: Client, task_id: str) -> bool:
     return answer.is_success and bool(answer.json()["items"])
 
 
-def test_bursts_of_404_and_409_open_no_breaker(
-    system: LocalSystem, tasks: Client, notifications: Client
+def test_bursts_of_refusals_do_not_open_the_breaker_of_notify(
+    system: LocalSystem, tasks: Client, notifications: Client, redis: Redis
 ) -> None:
     sidecar = f"http://127.0.0.1:{system.ports.apps['task-api']['daprHTTPPort']}"
     token = {"dapr-api-token": system.tokens["dapr-api-token"]}
     with Client(
         base_url=f"{sidecar}/v1.0/invoke/notification-service/method", headers=token
     ) as invoke:
-        # The breaker of a method is its own: this one opens, that of notify does not.
+        # Each method has a breaker of its own. That of this one may open.
         assert {invoke.get("/no-such-method").status_code for _ in range(100)} <= {404, 500}
+        # 409: a dead letter that is no event cannot be replayed.
+        redis.xadd("task-events-dead", {"data": "no event"})
+        (letter,) = eventually(lambda: _letters(notifications, "no event"))
+        replay = f"/dead-letters/{letter['id']}/replay"
+        assert {invoke.post(replay).status_code for _ in range(100)} <= {409, 500}
+        notifications.delete(f"/dead-letters/{letter['id']}")
     for _ in range(100):
         assert tasks.get("/tasks/no-such-task").status_code == 404
     contended = create(tasks)
@@ -169,6 +175,11 @@ def test_bursts_of_404_and_409_open_no_breaker(
     task = create(tasks)
     complete(tasks, task["id"])
     eventually(lambda: notified(notifications, task["id"]), within=1)
+
+
+def _letters(notifications: Client, payload: str) -> list[dict[str, Any]]:
+    letters = notifications.get("/dead-letters", params={"limit": 100}).json()["items"]
+    return [letter for letter in letters if letter["payload"] == payload]
 
 
 def test_tasks_survive_a_restart_of_everything(breakable: LocalSystem) -> None:

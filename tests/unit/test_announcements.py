@@ -232,7 +232,7 @@ async def test_an_outage_of_the_broker_during_an_announcement_is_raised_to_be_re
         await without_broker.announcements.handle(replicas.publisher.of("task-changes")[0])
 
 
-async def test_an_intent_that_cannot_be_read_does_not_take_others_with_it(
+async def test_a_document_that_cannot_be_read_does_not_hold_up_other_announcements(
     replicas: Replicas,
 ) -> None:
     tasks = replicas.start()

@@ -72,10 +72,17 @@ def test_unknown_fields_of_an_event_are_ignored() -> None:
 
 
 def test_intents_that_were_dead_lettered_are_handled_when_replayed() -> None:
-    intents = {**COMPLETED, "type": "task.changes.intended", "data": {"intents": []}}
-    status, publisher = _deliver(intents)
-    assert status == "SUCCESS"
-    assert publisher.published == []
+    adapters = in_memory_adapters()
+    assert isinstance(adapters.publisher, InMemoryPublisher)
+    assert isinstance(adapters.changelog, InMemoryPublisher)
+    with TestClient(create_app(adapters=adapters)) as client:
+        task = client.post("/tasks", json={"title": "a"}).json()
+        (intents,) = adapters.changelog.of("task-changes")
+        answer = client.post(
+            "/events/task-events", json=intents.model_dump(mode="json"), headers=FROM_SIDECAR
+        )
+    assert answer.json() == {"status": "SUCCESS"}
+    assert [event.id for event in adapters.publisher.published[0][1:]] == [f"{task['id']}:1"]
 
 
 def test_an_absent_service_is_worth_a_retry() -> None:

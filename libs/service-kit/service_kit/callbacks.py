@@ -25,7 +25,7 @@ DEAD_LETTER_APP_ID = "deadletterappid"
 class Outcome(StrEnum):
     """What the sidecar is to do with a message.
 
-    DROP hands it to the subscription's dead-letter topic.
+    DROP hands it to the subscription's dead-letter topic, if it has one.
     """
 
     SUCCESS = "SUCCESS"
@@ -122,7 +122,7 @@ async def settle(
             return {"status": Outcome.RETRY}
         except Exception as error:
             understood = isinstance(error, Unprocessable | ValidationError)
-            log.error("event_dead_lettered", reason=str(error), exc_info=not understood)
+            log.error("event_failed", reason=str(error), exc_info=not understood)
             if not dead_letters:
                 return {"status": Outcome.DROP}
             return await _dead_letter(request.state.dead_letters, event, error)

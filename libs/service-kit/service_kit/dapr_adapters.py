@@ -42,12 +42,15 @@ class DaprSidecar:
 
     Args:
         http_port: the sidecar's HTTP port on this host.
+        grpc_port: the sidecar's gRPC port on this host.
         timeout: most time that one call may take.
     """
 
-    def __init__(self, http_port: int, timeout: timedelta) -> None:
+    def __init__(self, http_port: int, grpc_port: int, timeout: timedelta) -> None:
         # The outbound check alone: the full one waits for this very service.
         self._health_url = f"http://127.0.0.1:{http_port}/v1.0/healthz/outbound"
+        self._http_port = http_port
+        self._grpc_address = f"127.0.0.1:{grpc_port}"
         self._timeout = timeout.total_seconds()
         self._client: DaprClient | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -114,8 +117,9 @@ class DaprSidecar:
             await asyncio.sleep(0.1)
         # It was healthy a moment ago: where it is not any more, block for a second, not for sixty.
         dapr_settings.DAPR_HEALTH_TIMEOUT = 1
+        dapr_settings.DAPR_HTTP_PORT = self._http_port  # of the health check and of invocation
         try:
-            self._client = DaprClient()
+            self._client = DaprClient(self._grpc_address)
         except TimeoutError:
             await self._connect()
             return

@@ -1,6 +1,7 @@
 """What the use cases need of the world, and how it can fail.
 
-Each port has two adapters that pass the same contract suite: one on Dapr, one in memory.
+Each port has two adapters, one on Dapr and one in memory; `StateStore` and `Publisher` have a
+contract suite that both pass.
 """
 
 from collections.abc import Sequence

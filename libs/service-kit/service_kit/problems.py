@@ -58,6 +58,11 @@ def problem(
     )
 
 
+def unavailable(error: Exception) -> JSONResponse:
+    """Return the problem response of a part that does not answer."""
+    return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     """Turn every error of `app` into a problem response.
 
@@ -79,9 +84,9 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
         assert isinstance(error, HTTPException)
         return problem(error.status_code, error.detail, error.headers)
 
-    def unavailable(request: Request, error: Exception) -> Response:
+    def away(request: Request, error: Exception) -> Response:
         log.warning("unavailable", path=request.url.path, reason=str(error))
-        return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return unavailable(error)
 
     def unexpected(request: Request, error: Exception) -> Response:
         # Starlette logs the traceback itself and gives it to nobody else.
@@ -93,7 +98,7 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, refused)
-    app.add_exception_handler(Unavailable, unavailable)
+    app.add_exception_handler(Unavailable, away)
     app.add_exception_handler(Exception, unexpected)
     for kind in statuses:
         app.add_exception_handler(kind, domain)

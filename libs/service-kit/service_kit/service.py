@@ -13,7 +13,7 @@ from service_kit.body_limit import BodyLimit
 from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
-from service_kit.problems import DOCUMENTED, answer_with_problems, problem
+from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -66,11 +66,11 @@ def create_service(
 
     @app.get("/health/ready", tags=["health"])
     async def ready() -> JSONResponse:
-        """Say whether the sidecar and its components can be reached."""
+        """Say whether the state store answers through the sidecar."""
         try:
             await store.get("health-probe")
         except Unavailable as error:
-            return problem(503, str(error), {"Retry-After": "2"})
+            return unavailable(error)
         return JSONResponse({"status": "ready"})
 
     return app

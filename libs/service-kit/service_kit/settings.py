@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServiceSettings(BaseSettings):
     """Names of components and topics are the same in every environment; see docs/flow.md.
 
-    Durations are seconds or ISO 8601 durations, such as `5` or `PT5S`.
+    Durations are ISO 8601, such as `PT5S`.
     """
 
     model_config = SettingsConfigDict(frozen=True)

@@ -7,7 +7,9 @@ from service_kit.dapr_adapters import DaprPublisher, DaprSecrets, DaprSidecar, D
 
 
 def connect(settings: Settings) -> Adapters:
-    sidecar = DaprSidecar(settings.dapr_http_port, settings.sidecar_timeout)
+    sidecar = DaprSidecar(
+        settings.dapr_http_port, settings.dapr_grpc_port, settings.sidecar_timeout
+    )
     return Adapters(
         sidecar=sidecar,
         store=DaprStateStore(sidecar, settings.state_store),

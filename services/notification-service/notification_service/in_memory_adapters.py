@@ -21,11 +21,11 @@ class InMemoryDelivery:
         self.delivered.append(notification)
 
 
-def in_memory_adapters(token: str = "token") -> Adapters:
+def in_memory_adapters() -> Adapters:
     return Adapters(
         sidecar=nullcontext(),
         store=InMemoryStateStore(),
         publisher=InMemoryPublisher(),
-        secrets=InMemorySecrets({"app-api-token": token}),
+        secrets=InMemorySecrets({"app-api-token": "token"}),
         delivery=InMemoryDelivery(),
     )

@@ -14,4 +14,4 @@ class Settings(ServiceSettings):
     """The one app that may invoke `notify`."""
 
     stream_interval: timedelta = timedelta(seconds=0.5)
-    """How often the live stream looks for notifications that other replicas sent."""
+    """How often the live stream looks for new notifications."""

@@ -24,8 +24,11 @@ class LiveNotifications:
         self._interval = interval.total_seconds()
 
     async def events(self) -> AsyncIterator[str]:
-        """Yield the server-sent events of what is sent from now on, oldest first."""
-        seen = {notification.id for notification in await self._newest()}
+        """Yield the server-sent events of what is sent from now on, oldest first.
+
+        Of more than 100 notifications between two looks, only the newest 100 are sent.
+        """
+        seen = {each.id for each in (await self._notifications.find(NEWEST)).items}
         yield ": connected\n\n"
         quiet = 0
         while True:

@@ -137,7 +137,9 @@ class Announcements:
         )
         errors = [result for result in results if isinstance(result, BaseException)]
         # What a retry can help goes first: no intent may be given up for the sake of another.
-        for error in sorted(errors, key=lambda error: not isinstance(error, Unavailable)):
+        for error in sorted(
+            errors, key=lambda error: not isinstance(error, Unavailable | Conflict)
+        ):
             raise error
 
     async def _say_batch(self, intents: Sequence[Intent]) -> list[Exception | None]:

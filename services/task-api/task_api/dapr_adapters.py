@@ -33,7 +33,9 @@ class DaprNotifier:
 
 
 def connect(settings: Settings) -> Adapters:
-    sidecar = DaprSidecar(settings.dapr_http_port, settings.sidecar_timeout)
+    sidecar = DaprSidecar(
+        settings.dapr_http_port, settings.dapr_grpc_port, settings.sidecar_timeout
+    )
     return Adapters(
         sidecar=sidecar,
         store=DaprStateStore(sidecar, settings.state_store),

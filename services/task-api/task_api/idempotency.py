@@ -1,8 +1,8 @@
-"""Idempotency keys: one key makes one task, even after that task is deleted.
+"""Idempotency keys: for a week, one key makes one task, even after that task is deleted.
 
 A record remembers which task a key stands for. It is written before the task, so a second request
-finds it. Where the first attempt left a record and no task, the second bars the first task id for
-good before it takes another: otherwise a save that is still under way would make two tasks.
+finds it. Where the first attempt left a record and no task, the second bars the first task id
+before it takes another: otherwise a save that is still under way would make two tasks.
 """
 
 import asyncio

@@ -18,20 +18,16 @@ class InMemoryNotifier:
         self.requests: list[NotificationRequest] = []
 
     async def notify(self, request: NotificationRequest) -> NotificationReceipt:
-        known = {earlier.event_id for earlier in self.requests}
         self.requests.append(request)
-        status = (
-            NotificationStatus.DUPLICATE if request.event_id in known else NotificationStatus.SENT
-        )
-        return NotificationReceipt(id=request.event_id or "", status=status)
+        return NotificationReceipt(id=request.event_id or "", status=NotificationStatus.SENT)
 
 
-def in_memory_adapters(token: str = "token") -> Adapters:
+def in_memory_adapters() -> Adapters:
     return Adapters(
         sidecar=nullcontext(),
         store=InMemoryStateStore(),
         publisher=InMemoryPublisher(),
         changelog=InMemoryPublisher(),
-        secrets=InMemorySecrets({"app-api-token": token}),
+        secrets=InMemorySecrets({"app-api-token": "token"}),
         notifier=InMemoryNotifier(),
     )

@@ -35,7 +35,7 @@ IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 async def create_task(
     wanted: TaskCreate, tasks: TheTasks, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Make a task; a repeated `Idempotency-Key` returns the task that it made."""
+    """Make a task; an `Idempotency-Key` repeated within a week returns the task that it made."""
     task = await tasks.create(wanted, idempotency_key)
     return _answer(task, 201, Location=f"/tasks/{task.id}")
 
