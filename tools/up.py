@@ -15,7 +15,9 @@ def pid_file(system: LocalSystem) -> Path:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell without job control starts background jobs with it ignored.
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, signal.default_int_handler)
     system = LocalSystem.in_repository()
     began = time.monotonic()
     try:
@@ -30,7 +32,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nStopping …", flush=True)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not end the stopping
         system.stop()
         if pid_file(system).exists() and pid_file(system).read_text() == str(os.getpid()):
             pid_file(system).unlink()
