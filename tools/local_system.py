@@ -232,7 +232,7 @@ class LocalSystem:
         return f"http://127.0.0.1:{self.ports.apps[app_id]['appPort']}{path}"
 
     def wait_until_ready(self, app_id: str) -> None:
-        self._await(app_id, lambda: self._ready(app_id))
+        self._await(app_id, lambda: _answers(self.url(app_id, "/health/ready")))
 
     def ended(self) -> str | None:
         """Return the name of a part that is no longer running, or None."""
@@ -287,15 +287,11 @@ class LocalSystem:
         deadline = time.monotonic() + STARTUP_SECONDS
         while not ready():
             if (ended := self.ended()) or time.monotonic() > deadline:
-                what = f"{ended} ended" if ended else f"{name} is not ready"
-                raise CannotStart(
-                    f"{what} after {STARTUP_SECONDS} s at most. "
-                    f"The end of {self.log(ended or 'dapr')}:\n{_end_of(self.log(ended or 'dapr'))}"
-                )
+                late = f"{name} is not ready after {STARTUP_SECONDS} s"
+                what = f"{ended} ended before {name} was ready" if ended else late
+                log = self.log(ended or "dapr")
+                raise CannotStart(f"{what}. The end of {log}:\n{_end_of(log)}")
             time.sleep(0.05)
-
-    def _ready(self, app_id: str) -> bool:
-        return _answers(self.url(app_id, "/health/ready"))
 
     def _redis_answers(self) -> bool:
         with (

@@ -18,9 +18,15 @@ FROM_SIDECAR = {"dapr-api-token": "token"}
 
 
 @pytest.fixture
-def in_memory() -> TestClient:
+def publisher() -> InMemoryPublisher:
+    """What the service `in_memory` publishes to."""
+    return InMemoryPublisher()
+
+
+@pytest.fixture
+def in_memory(publisher: InMemoryPublisher) -> TestClient:
     """A service whose token is known, so that the test can play its sidecar."""
-    return TestClient(create_app(adapters=in_memory_adapters()))
+    return TestClient(create_app(adapters=in_memory_adapters()._replace(publisher=publisher)))
 
 
 def test_notify_delivers_an_event_once(in_memory: TestClient) -> None:
@@ -123,11 +129,11 @@ def test_activity_has_each_event_once(in_memory: TestClient) -> None:
     assert [event["version"] for event in feed] == [1, 2]
 
 
-def test_an_event_of_an_unknown_type_is_dead_lettered() -> None:
+def test_an_event_of_an_unknown_type_is_dead_lettered(
+    in_memory: TestClient, publisher: InMemoryPublisher
+) -> None:
     event = {**_task_event(1), "type": "task.exploded", "data": {"event_type": "task.exploded"}}
-    publisher = InMemoryPublisher()
-    adapters = in_memory_adapters()._replace(publisher=publisher)
-    with TestClient(create_app(adapters=adapters)) as api:
+    with in_memory as api:
         answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
         assert answer.json() == {"status": "SUCCESS"}
         assert api.get("/activity").json()["items"] == []
@@ -135,10 +141,10 @@ def test_an_event_of_an_unknown_type_is_dead_lettered() -> None:
     assert "task.exploded could not be read" in (letter.model_extra or {})["deadletterreason"]
 
 
-def test_dead_letters_are_listed_replayed_and_discarded() -> None:
-    publisher = InMemoryPublisher()
-    adapters = in_memory_adapters()._replace(publisher=publisher)
-    with TestClient(create_app(adapters=adapters)) as api:
+def test_dead_letters_are_listed_replayed_and_discarded(
+    in_memory: TestClient, publisher: InMemoryPublisher
+) -> None:
+    with in_memory as api:
         for number in range(2):
             letter = {**_task_event(number), "deadletterreason": "too odd"}
             _dead_letter(api, json.dumps(letter).encode())
@@ -171,11 +177,11 @@ def test_a_dead_letter_that_is_too_large_is_kept_in_part(in_memory: TestClient) 
     assert letter["payload"] == "x" * 1000
 
 
-def test_a_dead_letter_that_fails_does_not_become_another() -> None:
-    publisher = InMemoryPublisher()
-    adapters = in_memory_adapters()._replace(publisher=publisher)
+def test_a_dead_letter_that_fails_does_not_become_another(
+    in_memory: TestClient, publisher: InMemoryPublisher
+) -> None:
     envelope = {"specversion": "1.0", "id": "a", "source": "dapr", "type": "raw"}
-    with TestClient(create_app(adapters=adapters)) as api:
+    with in_memory as api:
         answer = api.post(
             "/events/task-events-dead", json={**envelope, "data_base64": "a"}, headers=FROM_SIDECAR
         )
@@ -183,11 +189,11 @@ def test_a_dead_letter_that_fails_does_not_become_another() -> None:
     assert publisher.published == []
 
 
-def test_a_replayed_intent_is_neither_activity_nor_a_dead_letter() -> None:
+def test_a_replayed_intent_is_neither_activity_nor_a_dead_letter(
+    in_memory: TestClient, publisher: InMemoryPublisher
+) -> None:
     event = {**_task_event(1), "type": "task.changes.intended", "data": {"intents": []}}
-    publisher = InMemoryPublisher()
-    adapters = in_memory_adapters()._replace(publisher=publisher)
-    with TestClient(create_app(adapters=adapters)) as api:
+    with in_memory as api:
         answer = api.post("/events/task-events", json=event, headers=FROM_SIDECAR)
         assert answer.json() == {"status": "SUCCESS"}
         assert api.get("/activity").json()["items"] == []

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from service_kit.ports import Conflict
+from service_kit.ports import Conflict, Stored
 from tests.contract.conftest import Ports
 
 
@@ -13,24 +13,27 @@ def key() -> str:
     return f"contract-{uuid4()}"
 
 
+async def saved(ports: Ports, key: str, value: bytes) -> Stored:
+    """Create `key` and return what is stored."""
+    await ports.store.save(key, value, None)
+    stored = await ports.store.get(key)
+    assert stored
+    return stored
+
+
 async def test_a_key_that_was_never_saved_has_nothing(ports: Ports, key: str) -> None:
     assert await ports.store.get(key) is None
 
 
 @pytest.mark.parametrize("value", [b'{"a": 1}', b"[]", b"text", b'"\xc3\xa9"', b"{" * 100_000])
 async def test_a_saved_value_is_got_back_byte_by_byte(ports: Ports, key: str, value: bytes) -> None:
-    await ports.store.save(key, value, None)
-    stored = await ports.store.get(key)
-    assert stored
-    assert stored.value == value
+    assert (await saved(ports, key, value)).value == value
 
 
 async def test_a_save_with_the_present_etag_replaces_the_value_and_the_etag(
     ports: Ports, key: str
 ) -> None:
-    await ports.store.save(key, b"1", None)
-    first = await ports.store.get(key)
-    assert first
+    first = await saved(ports, key, b"1")
     await ports.store.save(key, b"2", first.etag)
     second = await ports.store.get(key)
     assert second
@@ -39,9 +42,7 @@ async def test_a_save_with_the_present_etag_replaces_the_value_and_the_etag(
 
 
 async def test_a_save_of_the_same_value_changes_the_etag(ports: Ports, key: str) -> None:
-    await ports.store.save(key, b"1", None)
-    first = await ports.store.get(key)
-    assert first
+    first = await saved(ports, key, b"1")
     await ports.store.save(key, b"1", first.etag)
     second = await ports.store.get(key)
     assert second
@@ -51,9 +52,7 @@ async def test_a_save_of_the_same_value_changes_the_etag(ports: Ports, key: str)
 async def test_a_save_with_a_stale_etag_conflicts_and_changes_nothing(
     ports: Ports, key: str
 ) -> None:
-    await ports.store.save(key, b"1", None)
-    first = await ports.store.get(key)
-    assert first
+    first = await saved(ports, key, b"1")
     await ports.store.save(key, b"2", first.etag)
     with pytest.raises(Conflict):
         await ports.store.save(key, b"3", first.etag)
@@ -61,20 +60,16 @@ async def test_a_save_with_a_stale_etag_conflicts_and_changes_nothing(
 
 
 async def test_a_creation_conflicts_with_what_is_there(ports: Ports, key: str) -> None:
-    await ports.store.save(key, b"1", None)
+    first = await saved(ports, key, b"1")
     with pytest.raises(Conflict):
         await ports.store.save(key, b"2", None)
-    first = await ports.store.get(key)
-    assert first
     await ports.store.save(key, b"3", first.etag)
     with pytest.raises(Conflict):
         await ports.store.save(key, b"4", None)
 
 
 async def test_of_many_writers_with_one_etag_one_wins(ports: Ports, key: str) -> None:
-    await ports.store.save(key, b"0", None)
-    first = await ports.store.get(key)
-    assert first
+    first = await saved(ports, key, b"0")
     outcomes = await asyncio.gather(
         *(ports.store.save(key, str(n).encode(), first.etag) for n in range(1, 30)),
         return_exceptions=True,
@@ -117,18 +112,14 @@ async def test_values_that_together_are_too_large_for_one_answer_are_got(
 
 
 async def test_a_deleted_key_is_gone_and_may_be_deleted_again(ports: Ports, key: str) -> None:
-    await ports.store.save(key, b"1", None)
-    stored = await ports.store.get(key)
-    assert stored
+    stored = await saved(ports, key, b"1")
     await ports.store.delete(key, stored.etag)
     assert await ports.store.get(key) is None
     await ports.store.delete(key, stored.etag)
 
 
 async def test_a_deletion_with_a_stale_etag_conflicts(ports: Ports, key: str) -> None:
-    await ports.store.save(key, b"1", None)
-    stored = await ports.store.get(key)
-    assert stored
+    stored = await saved(ports, key, b"1")
     await ports.store.save(key, b"2", stored.etag)
     with pytest.raises(Conflict):
         await ports.store.delete(key, stored.etag)

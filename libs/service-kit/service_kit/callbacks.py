@@ -125,11 +125,11 @@ async def settle(
             log.error("event_failed", reason=str(error), exc_info=not understood)
             if not dead_letters:
                 return {"status": Outcome.DROP}
-            return await _dead_letter(request.state.dead_letters, event, error)
+            return await _dead_letter(request.state.dead_letter_topic, event, error)
     return {"status": Outcome.SUCCESS}
 
 
-async def _dead_letter(letters: DeadLetterTopic, event: CloudEvent, error: Exception) -> Answer:
+async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Exception) -> Answer:
     if isinstance(error, Unprocessable):
         reason = str(error)
     elif isinstance(error, ValidationError):
@@ -137,7 +137,7 @@ async def _dead_letter(letters: DeadLetterTopic, event: CloudEvent, error: Excep
     else:
         reason = f"{type(error).__name__}: {error}"
     try:
-        await letters.publish(event, reason)
+        await topic.publish(event, reason)
     except Unavailable:
         return {"status": Outcome.RETRY}
     return {"status": Outcome.SUCCESS}

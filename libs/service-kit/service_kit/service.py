@@ -41,7 +41,9 @@ def create_service(
     everywhere = {
         "settings": settings,
         "sidecar_token": token,
-        "dead_letters": DeadLetterTopic(publisher, settings.dead_letter_topic, settings.app_id),
+        "dead_letter_topic": DeadLetterTopic(
+            publisher, settings.dead_letter_topic, settings.app_id
+        ),
     }
 
     @asynccontextmanager

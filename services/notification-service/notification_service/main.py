@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
             "notifications": notifications,
             "activity": Activity(adapters.store),
             "preferences": Preferences(adapters.store),
-            "kept_dead_letters": DeadLetters(
+            "dead_letters": DeadLetters(
                 adapters.store, adapters.publisher, settings.task_events_topic
             ),
             "live": LiveNotifications(notifications, settings.stream_interval),

@@ -33,7 +33,7 @@ async def _notifications(request: Request) -> Notifications:
 
 
 async def _dead_letters(request: Request) -> DeadLetters:
-    dead_letters: DeadLetters = request.state.kept_dead_letters
+    dead_letters: DeadLetters = request.state.dead_letters
     return dead_letters
 
 

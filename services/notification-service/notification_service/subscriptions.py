@@ -23,7 +23,7 @@ async def task_events(request: Request) -> Answer:
 
 @router.post("/events/task-events-dead")
 async def dead_letters(request: Request) -> Answer:
-    kept: DeadLetters = request.state.kept_dead_letters
+    kept: DeadLetters = request.state.dead_letters
 
     async def handle(event: CloudEvent) -> None:
         await kept.add(raw_payload(event))
