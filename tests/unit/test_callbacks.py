@@ -1,13 +1,20 @@
 """What a subscription answers its sidecar, on purpose."""
 
+import json
+
 import pytest
 from fastapi.testclient import TestClient
 
+from notification_service.in_memory_adapters import (
+    in_memory_adapters as notifications_in_memory,
+)
+from notification_service.main import create_app as create_notification_service
 from service_kit.in_memory_adapters import InMemoryPublisher
 from service_kit.ports import Unavailable
 from shared_models import CloudEvent, NotificationReceipt, NotificationRequest
 from task_api.in_memory_adapters import InMemoryNotifier, in_memory_adapters
 from task_api.main import create_app
+from tests.deliveries import bulk, statuses
 
 FROM_SIDECAR = {"dapr-api-token": "token", "content-type": "application/cloudevents+json"}
 COMPLETED = {
@@ -40,10 +47,11 @@ class BrokenNotifier:
 def _deliver(event: object, **adapters: object) -> tuple[str, InMemoryPublisher]:
     chosen = in_memory_adapters()._replace(**adapters)  # type: ignore[arg-type]
     with TestClient(create_app(adapters=chosen)) as client:
-        answer = client.post("/events/task-events", json=event, headers=FROM_SIDECAR)
+        answer = client.post("/events/task-events", json=bulk(event), headers=FROM_SIDECAR)
     assert answer.status_code == 200
     assert isinstance(chosen.publisher, InMemoryPublisher)
-    return answer.json()["status"], chosen.publisher
+    (status,) = statuses(answer)
+    return status, chosen.publisher
 
 
 def test_a_completed_task_is_notified_once_with_the_id_of_its_event() -> None:
@@ -79,9 +87,11 @@ def test_intents_that_were_dead_lettered_are_handled_when_replayed() -> None:
         task = client.post("/tasks", json={"title": "a"}).json()
         (intents,) = adapters.changelog.of("task-changes")
         answer = client.post(
-            "/events/task-events", json=intents.model_dump(mode="json"), headers=FROM_SIDECAR
+            "/events/task-events",
+            json=bulk(intents.model_dump(mode="json")),
+            headers=FROM_SIDECAR,
         )
-    assert answer.json() == {"status": "SUCCESS"}
+    assert statuses(answer) == ["SUCCESS"]
     assert [event.id for event in adapters.publisher.published[0][1:]] == [f"{task['id']}:1"]
 
 
@@ -123,22 +133,50 @@ def test_without_a_broker_for_the_dead_letter_the_event_is_retried() -> None:
     assert status == "RETRY"
 
 
+@pytest.mark.parametrize("event", [[], "text", None, {"id": "a"}, {**COMPLETED, "id": ""}])
+def test_what_is_no_cloud_event_is_dropped_to_the_dead_letter_topic(event: object) -> None:
+    status, _ = _deliver(event)
+    assert status == "DROP"
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"id": "a"}', b"\xff", b""])
-def test_what_is_no_cloud_event_is_dropped_to_the_dead_letter_topic(body: bytes) -> None:
-    with TestClient(create_app(adapters=in_memory_adapters())) as client:
-        answer = client.post("/events/task-events", content=body, headers=FROM_SIDECAR)
+def test_a_dead_letter_that_is_no_cloud_event_is_dropped(body: bytes) -> None:
+    with TestClient(create_notification_service(adapters=notifications_in_memory())) as client:
+        answer = client.post("/events/task-events-dead", content=body, headers=FROM_SIDECAR)
     assert answer.json() == {"status": "DROP"}
+
+
+def test_each_event_of_a_bulk_is_settled_for_itself() -> None:
+    class AbsentForOne(InMemoryNotifier):
+        async def notify(self, request: NotificationRequest) -> NotificationReceipt:
+            if request.event_id == "b:2":
+                raise Unavailable("notification-service is away")
+            return await super().notify(request)
+
+    notifier = AbsentForOne()
+    data = {**COMPLETED["data"], "task_id": "b"}  # type: ignore[dict-item]
+    other = {**COMPLETED, "type": "task.created"}
+    with TestClient(
+        create_app(adapters=in_memory_adapters()._replace(notifier=notifier))
+    ) as client:
+        answer = client.post(
+            "/events/task-events",
+            json=bulk(COMPLETED, {**COMPLETED, "data": data}, other, "text"),
+            headers=FROM_SIDECAR,
+        )
+    assert statuses(answer) == ["SUCCESS", "RETRY", "SUCCESS", "DROP"]
+    assert [request.event_id for request in notifier.requests] == ["a:2"]
 
 
 def test_the_content_type_of_a_callback_does_not_matter() -> None:
     notifier = InMemoryNotifier()
     adapters = in_memory_adapters()._replace(notifier=notifier)
     with TestClient(create_app(adapters=adapters)) as client:
-        body = CloudEvent.model_validate(COMPLETED).model_dump_json()
+        body = json.dumps(bulk(COMPLETED)).encode()
         answer = client.post(
             "/events/task-events", content=body, headers={"dapr-api-token": "token"}
         )
-    assert answer.json() == {"status": "SUCCESS"}
+    assert statuses(answer) == ["SUCCESS"]
     assert len(notifier.requests) == 1
 
 

@@ -19,7 +19,7 @@ class Things:
         self.places: dict[str, Place] = {}
 
     async def add(self, id: str) -> None:
-        self.places[id] = await self.index.add(id)
+        (self.places[id],) = await self.index.add([id])
 
     async def remove(self, id: str) -> None:
         await self.index.remove(self.places.pop(id), id)

@@ -26,9 +26,17 @@ class BodyLimit:
         if scope["type"] != "http" or scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        announced, chunked = b"0", False
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                announced = value
+            elif name == b"transfer-encoding":
+                chunked = True
         if not announced.isdigit() or int(announced) > self._most_bytes:
             await problem(413, self._detail)(scope, receive, send)
+            return
+        if not chunked:  # the server lets no more in than was announced
+            await self._app(scope, receive, send)
             return
         received = 0
 

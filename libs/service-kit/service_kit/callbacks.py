@@ -1,14 +1,16 @@
 """Calls from the own sidecar: who may make them, and what an event's handler answers."""
 
+import asyncio
 import base64
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from service_kit.ports import Conflict, Publisher, Unavailable
@@ -34,6 +36,25 @@ class Outcome(StrEnum):
 
 
 Answer = dict[str, Outcome]
+BulkAnswer = dict[str, list[dict[str, str]]]
+
+
+class _BulkEntry(BaseModel):
+    entryId: str  # noqa: N815, the sidecar's name
+    event: Any = None
+
+    def may_be_of(self, types: Container[str] | None) -> bool:
+        known = self.event.get("type") if isinstance(self.event, dict) else None
+        return types is None or not isinstance(known, str) or known in types
+
+
+class _BulkDelivery(BaseModel):
+    """What the sidecar posts for a bulk subscription.
+
+    Source: https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-bulk/
+    """
+
+    entries: list[_BulkEntry]
 
 
 class Unprocessable(Exception):
@@ -108,28 +129,77 @@ async def settle(
         dead_letters: the subscription has a dead-letter topic; that topic's own has none, so what
             its handler fails on is logged and dropped.
     """
-    body = await request.body()
+    topic: DeadLetterTopic | None = request.state.dead_letter_topic if dead_letters else None
     try:
-        event = CloudEvent.model_validate_json(body)
+        event = CloudEvent.model_validate_json(await request.body())
     except ValidationError as error:
-        log.error("not_a_cloud_event", reason=str(error))
-        return {"status": Outcome.DROP}
+        return {"status": _no_event(error)}
+    return {"status": await _outcome(event, handle, topic)}
+
+
+async def settle_bulk(
+    request: Request,
+    handle: Callable[[CloudEvent], Awaitable[None]],
+    *,
+    types: Container[str] | None = None,
+) -> BulkAnswer:
+    """Run the handler on each message of a bulk subscription, as `settle` does on one.
+
+    The sidecar delivers the next bulk once this one is settled, so one message that is retried
+    holds up those behind it.
+
+    Args:
+        types: the types of the events that are of interest; None for all.
+    """
+    delivery = _BulkDelivery.model_validate_json(await request.body())
+    topic: DeadLetterTopic = request.state.dead_letter_topic
+
+    async def settle_entry(entry: _BulkEntry) -> Outcome:
+        try:
+            event = CloudEvent.model_validate(entry.event)
+        except ValidationError as error:
+            return _no_event(error)
+        return await _outcome(event, handle, topic)
+
+    statuses = [Outcome.SUCCESS] * len(delivery.entries)
+    chosen = [n for n, entry in enumerate(delivery.entries) if entry.may_be_of(types)]
+    outcomes = await asyncio.gather(*(settle_entry(delivery.entries[n]) for n in chosen))
+    for n, outcome in zip(chosen, outcomes, strict=True):
+        statuses[n] = outcome
+    return {
+        "statuses": [
+            {"entryId": entry.entryId, "status": status}
+            for entry, status in zip(delivery.entries, statuses, strict=True)
+        ]
+    }
+
+
+def _no_event(error: ValidationError) -> Outcome:
+    log.error("not_a_cloud_event", reason=str(error))
+    return Outcome.DROP
+
+
+async def _outcome(
+    event: CloudEvent,
+    handle: Callable[[CloudEvent], Awaitable[None]],
+    dead_letter_topic: DeadLetterTopic | None,
+) -> Outcome:
     with structlog.contextvars.bound_contextvars(event_id=event.id, trace_id=_trace_id(event)):
         try:
             await handle(event)
         except (Unavailable, Conflict) as error:
             log.warning("event_retried", reason=str(error))
-            return {"status": Outcome.RETRY}
+            return Outcome.RETRY
         except Exception as error:
             understood = isinstance(error, Unprocessable | ValidationError)
             log.error("event_failed", reason=str(error), exc_info=not understood)
-            if not dead_letters:
-                return {"status": Outcome.DROP}
-            return await _dead_letter(request.state.dead_letter_topic, event, error)
-    return {"status": Outcome.SUCCESS}
+            if dead_letter_topic is None:
+                return Outcome.DROP
+            return await _dead_letter(dead_letter_topic, event, error)
+    return Outcome.SUCCESS
 
 
-async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Exception) -> Answer:
+async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Exception) -> Outcome:
     if isinstance(error, Unprocessable):
         reason = str(error)
     elif isinstance(error, ValidationError):
@@ -139,8 +209,8 @@ async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Excepti
     try:
         await topic.publish(event, reason)
     except Unavailable:
-        return {"status": Outcome.RETRY}
-    return {"status": Outcome.SUCCESS}
+        return Outcome.RETRY
+    return Outcome.SUCCESS
 
 
 def raw_payload(event: CloudEvent) -> bytes:

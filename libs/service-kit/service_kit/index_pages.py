@@ -12,6 +12,7 @@ failed, a thing that moved) is skipped by the reader.
 import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -56,14 +57,19 @@ class IndexPages:
         self._store = store
         self._key = f"index-{name}"
         self._page_size = page_size
-        self._additions: MicroBatches[str, Place] = MicroBatches(self._add_batch, workers=1)
+        self._additions: MicroBatches[Sequence[str], list[Place]] = MicroBatches(
+            self._add_batch, workers=1
+        )
         self._removals: MicroBatches[tuple[Place, str], None] = MicroBatches(
             self._remove_batch, workers=1
         )
 
-    async def add(self, id: str) -> Place:
-        """Add `id` as the newest and return its place; listed once its thing points back there."""
-        return await self._additions.submit(id)
+    async def add(self, ids: Sequence[str]) -> list[Place]:
+        """Add `ids` as the newest, the last one newest of all, and return their places.
+
+        An id is listed once its thing points back to its place.
+        """
+        return await self._additions.submit(ids)
 
     async def remove(self, place: Place, id: str) -> None:
         """Free `place` if `id` is still there."""
@@ -125,8 +131,9 @@ class IndexPages:
             if entries:
                 yield entries[::-1]
 
-    async def _add_batch(self, ids: Sequence[str]) -> list[Place | Exception]:
-        places: list[Place | Exception] = []
+    async def _add_batch(self, additions: Sequence[Sequence[str]]) -> list[list[Place] | Exception]:
+        ids = [id for some in additions for id in some]
+        places: list[Place] = []
         while len(places) < len(ids):
             head, etag = await self._head()
             if len(head.ids) >= self._page_size:
@@ -143,7 +150,8 @@ class IndexPages:
                 # stay unused, because only the places returned here are remembered.
                 continue
             places.extend(Place(head.number, first + offset) for offset in range(len(some)))
-        return places
+        rest = iter(places)
+        return [list(islice(rest, len(some))) for some in additions]
 
     async def _remove_batch(self, removals: Sequence[tuple[Place, str]]) -> list[Exception | None]:
         by_page: dict[int, list[tuple[Place, str]]] = {}

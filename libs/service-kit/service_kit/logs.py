@@ -38,8 +38,9 @@ class TraceContext:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        traceparent = dict(scope.get("headers", [])).get(b"traceparent", b"").decode("latin-1")
-        structlog.contextvars.clear_contextvars()
-        if traceparent.count("-") == 3:
-            structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
+        # The server gives each request a context of its own, so nothing is left from another one.
+        for name, value in scope.get("headers", ()):
+            if name == b"traceparent" and value.count(b"-") == 3:
+                trace_id = value.split(b"-")[1].decode("latin-1")
+                structlog.contextvars.bind_contextvars(trace_id=trace_id)
         await self._app(scope, receive, send)

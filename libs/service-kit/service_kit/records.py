@@ -33,15 +33,12 @@ class Records(Generic[Thing]):
         Args:
             group: also list it among the records of this name.
         """
-        key = self._key(id)
-        if await self._store.get(key):
-            return False
-        places = {"": await self._index.add(id)}
+        places = dict(zip([""], await self._index.add([id]), strict=True))
         if group is not None:
-            places[group] = await self._group(group).add(id)
+            places.update(zip([group], await self._group(group).add([id]), strict=True))
         record = _Record(places=places, thing=thing.model_dump(mode="json"))
         try:
-            await self._store.save(key, record.model_dump_json().encode(), None)
+            await self._store.save(self._key(id), record.model_dump_json().encode(), None)
         except Conflict:
             return False
         return True

@@ -22,13 +22,13 @@ from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service_kit.index_pages import IndexPages, Place
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEventType, TaskStatus
-from shared_models.moments import now
+from shared_models.moments import Moment, now
 from task_api.idempotency import IdempotencyKeys
 from task_api.settings import Settings
 from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
@@ -37,8 +37,9 @@ log = structlog.get_logger()
 
 MOST_REMEMBERED = 5_000
 BARRED_FOR = timedelta(days=1)
+PATIENCE = timedelta(milliseconds=100)
+"""How long a message of intents may hold up those behind it for a save that is under way."""
 SHORTEST_WAIT = timedelta(milliseconds=5)
-LONGEST_WAIT = timedelta(milliseconds=200)
 
 Value = TypeVar("Value")
 
@@ -50,6 +51,7 @@ class Intent(BaseModel):
     change_id: str
     replaces: str | None
     """The ETag that the save names; None where it creates the document."""
+    said_at: Moment = Field(default_factory=now)
 
 
 class Intents(BaseModel):
@@ -132,15 +134,16 @@ class Announcements:
     async def handle(self, event: CloudEvent) -> None:
         """Handle a message of the topic of intents."""
         intents = Intents.model_validate(event.data).intents
-        results = await asyncio.gather(
-            *(self._settle(intent) for intent in intents), return_exceptions=True
-        )
+        results = await asyncio.gather(*map(self._settle, intents), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
         # What a retry can help goes first: no intent may be given up for the sake of another.
         for error in sorted(
             errors, key=lambda error: not isinstance(error, Unavailable | Conflict)
         ):
             raise error
+        # The messages behind this one wait for its end, so what is not settled yet queues up again.
+        open_intents = [each for each, settled in zip(intents, results, strict=True) if not settled]
+        await asyncio.gather(*map(self._saying.submit, open_intents))
 
     async def _say_batch(self, intents: Sequence[Intent]) -> list[Exception | None]:
         await self._changelog.publish(
@@ -155,30 +158,32 @@ class Announcements:
         )
         return [None] * len(intents)
 
-    async def _settle(self, intent: Intent) -> None:
-        """Announce the change if it is stored; return once it is, or never can be."""
+    async def _settle(self, intent: Intent) -> bool:
+        """Announce the change if it is stored; return False if it neither is nor never can be."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.intent_grace.total_seconds()
-        saved = await self._own_save(intent.change_id, deadline - loop.time())
+        deadline = loop.time() + PATIENCE.total_seconds()
+        saved = await self._own_save(intent.change_id, PATIENCE.total_seconds())
         if saved is not None:
             await self._announce(intent.task_id, saved)
             self._saves.pop(intent.change_id, None)
-            return
+            return True
         pause = SHORTEST_WAIT
         while True:
             document, etag = await self._documents.get(intent.task_id)
             change = document.change(intent.change_id) if document else None
             if document and change:
                 await self._announce(intent.task_id, _Saved.of(document, change))
-                return
+                return True
             if etag != intent.replaces:
-                return
-            if loop.time() >= deadline:
+                return True
+            if now() - intent.said_at > self._settings.intent_grace:
                 with suppress(Conflict):
                     await self._bar(intent, document)
                 continue
+            if loop.time() >= deadline:
+                return False
             await asyncio.sleep(pause.total_seconds())
-            pause = min(2 * pause, LONGEST_WAIT)
+            pause *= 2
 
     async def _bar(self, intent: Intent, document: TaskDocument | None) -> None:
         """Give the document a new ETag, so that the intended save can no longer happen."""
@@ -218,6 +223,8 @@ class Announcements:
         future = self._saves.get(change_id)
         if future is None:
             return None
+        if future.done():
+            return future.result()
         try:
             return await asyncio.wait_for(asyncio.shield(future), patience)
         except TimeoutError:

@@ -7,13 +7,14 @@ before it takes another: otherwise a save that is still under way would make two
 
 import asyncio
 from datetime import timedelta
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from service_kit.keys import digest
 from service_kit.ports import Conflict, StateStore
 from shared_models import Task, TaskCreate
-from task_api.task_documents import TaskDocument, TaskDocuments, new_id
+from task_api.task_documents import TaskDocument, TaskDocuments
 
 KEPT_FOR = timedelta(days=7)
 FIRST_ATTEMPT_MAY_TAKE = timedelta(seconds=2)
@@ -36,11 +37,10 @@ class _Record(BaseModel):
     task_deleted: bool = False
 
 
-class Claim(BaseModel):
-    """What a key stands for: a task that exists, or the id of the one to make."""
+class Claim(NamedTuple):
+    """What a key stands for: the task that it made, or from now on the one to make."""
 
     record: str
-    task_id: str
     task: Task | None = None
 
 
@@ -49,8 +49,8 @@ class IdempotencyKeys:
         self._store = store
         self._documents = TaskDocuments(store)
 
-    async def claim(self, key: str, wanted: TaskCreate) -> Claim:
-        """Find or make the record of `key`.
+    async def claim(self, key: str, wanted: TaskCreate, new_task_id: str) -> Claim:
+        """Find the task of `key`, or have the key stand for the task `new_task_id`.
 
         Raises:
             KeyReused: the key was used with another body.
@@ -61,9 +61,8 @@ class IdempotencyKeys:
         while True:
             record, etag = await self._get(record_key)
             if record is None:
-                fresh = _Record(task_id=new_id(), body=body)
-                if await self._put(record_key, fresh, None):
-                    return Claim(record=record_key, task_id=fresh.task_id)
+                if await self._put(record_key, _Record(task_id=new_task_id, body=body), None):
+                    return Claim(record_key)
                 continue
             if record.body != body:
                 raise KeyReused("This Idempotency-Key was used with another body; use a new key.")
@@ -77,10 +76,10 @@ class IdempotencyKeys:
                     raise TaskOfKeyDeleted(
                         "The task made with this Idempotency-Key is deleted; use a new key."
                     )
-                return Claim(record=record_key, task_id=record.task_id, task=document.task)
-            renewed = record.model_copy(update={"task_id": new_id()})
+                return Claim(record_key, document.task)
+            renewed = record.model_copy(update={"task_id": new_task_id})
             if await self._put(record_key, renewed, etag):
-                return Claim(record=record_key, task_id=renewed.task_id)
+                return Claim(record_key)
 
     async def outlive_task(self, record_key: str) -> None:
         """Remember that the task of a record is deleted."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
@@ -13,36 +13,22 @@ from task_api.tasks import Precondition, Tasks
 router = APIRouter(tags=["tasks"])
 
 
-async def _tasks(request: Request) -> Tasks:
-    tasks: Tasks = request.state.tasks
-    return tasks
-
-
-async def _precondition(
-    if_match: Annotated[str | None, Header()] = None,
-) -> Precondition | None:
-    if if_match is None:
-        return None
-    return lambda task: matches_strongly(if_match, task)
-
-
-TheTasks = Annotated[Tasks, Depends(_tasks)]
-IfMatch = Annotated[Precondition | None, Depends(_precondition)]
+IfMatch = Annotated[str | None, Header()]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
 @router.post("/tasks", status_code=201, response_model=Task)
 async def create_task(
-    wanted: TaskCreate, tasks: TheTasks, idempotency_key: IdempotencyKey = None
+    wanted: TaskCreate, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Make a task; an `Idempotency-Key` repeated within a week returns the task that it made."""
-    task = await tasks.create(wanted, idempotency_key)
+    task = await _tasks(request).create(wanted, idempotency_key)
     return _answer(task, 201, Location=f"/tasks/{task.id}")
 
 
 @router.get("/tasks", response_model=Page[Task])
 async def list_tasks(
-    tasks: TheTasks,
+    request: Request,
     status: TaskStatus | None = None,
     priority: Annotated[int | None, Query(ge=1, le=5)] = None,
     assignee: Line | None = None,
@@ -50,14 +36,14 @@ async def list_tasks(
     cursor: str | None = None,
 ) -> Response:
     """List tasks, newest first. A page may be short, or empty, while `next_cursor` goes on."""
-    return _json(await tasks.find(limit, cursor, status, priority, assignee))
+    return _json(await _tasks(request).find(limit, cursor, status, priority, assignee))
 
 
 @router.get("/tasks/{task_id}", response_model=Task)
 async def get_task(
-    task_id: str, tasks: TheTasks, if_none_match: Annotated[str | None, Header()] = None
+    task_id: str, request: Request, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    task = await tasks.get(task_id)
+    task = await _tasks(request).get(task_id)
     if if_none_match is not None and matches_weakly(if_none_match, task):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _answer(task)
@@ -65,36 +51,47 @@ async def get_task(
 
 @router.put("/tasks/{task_id}", response_model=Task)
 async def replace_task(
-    task_id: str, wanted: TaskCreate, tasks: TheTasks, if_match: IfMatch
+    task_id: str, wanted: TaskCreate, request: Request, if_match: IfMatch = None
 ) -> Response:
     """Replace the editable fields; those left out get their defaults."""
-    return _answer(await tasks.edit(task_id, lambda _: wanted, if_match))
+    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, _precondition(if_match)))
 
 
 @router.patch("/tasks/{task_id}", response_model=Task)
 async def patch_task(
-    task_id: str, patch: TaskPatch, tasks: TheTasks, if_match: IfMatch
+    task_id: str, patch: TaskPatch, request: Request, if_match: IfMatch = None
 ) -> Response:
-    return _answer(await tasks.edit(task_id, patch.applied_to, if_match))
+    return _answer(await _tasks(request).edit(task_id, patch.applied_to, _precondition(if_match)))
 
 
 @router.put("/tasks/{task_id}/status", response_model=Task)
 async def set_task_status(
-    task_id: str, status: TaskStatus, tasks: TheTasks, if_match: IfMatch
+    task_id: str, status: TaskStatus, request: Request, if_match: IfMatch = None
 ) -> Response:
     """Set the status; the status that the task has already changes and announces nothing."""
-    return _answer(await tasks.set_status(task_id, status, if_match))
+    return _answer(await _tasks(request).set_status(task_id, status, _precondition(if_match)))
 
 
 @router.delete("/tasks/{task_id}", status_code=204)
-async def delete_task(task_id: str, tasks: TheTasks, if_match: IfMatch) -> None:
-    await tasks.delete(task_id, if_match)
+async def delete_task(task_id: str, request: Request, if_match: IfMatch = None) -> None:
+    await _tasks(request).delete(task_id, _precondition(if_match))
 
 
 @router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent])
-async def get_task_history(task_id: str, tasks: TheTasks) -> Response:
+async def get_task_history(task_id: str, request: Request) -> Response:
     """Return the task's recent events, newest first."""
-    return _json(Page(items=await tasks.history(task_id)))
+    return _json(Page(items=await _tasks(request).history(task_id)))
+
+
+def _tasks(request: Request) -> Tasks:
+    tasks: Tasks = request.state.tasks
+    return tasks
+
+
+def _precondition(if_match: str | None) -> Precondition | None:
+    if if_match is None:
+        return None
+    return lambda task: matches_strongly(if_match, task)
 
 
 def _answer(task: Task, status: int = 200, **headers: str) -> Response:

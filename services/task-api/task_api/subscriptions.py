@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request
 
-from service_kit.callbacks import Answer, only_sidecar, settle
+from service_kit.callbacks import BulkAnswer, only_sidecar, settle_bulk
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
 from task_api.announcements import Announcements
 from task_api.notifier import Notifier, completed
@@ -11,20 +11,20 @@ router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False
 
 
 @router.post("/events/task-changes")
-async def task_changes(request: Request) -> Answer:
+async def task_changes(request: Request) -> BulkAnswer:
     announcements: Announcements = request.state.announcements
-    return await settle(request, announcements.handle)
+    return await settle_bulk(request, announcements.handle)
 
 
 @router.post("/events/task-events")
-async def task_events(request: Request) -> Answer:
+async def task_events(request: Request) -> BulkAnswer:
     notifier: Notifier = request.state.notifier
     announcements: Announcements = request.state.announcements
 
     async def handle(event: CloudEvent) -> None:
         if event.type == CHANGES_INTENDED:  # a dead letter that was replayed
             await announcements.handle(event)
-        elif event.type == TaskEventType.COMPLETED:
+        else:
             await notifier.notify(completed(TaskEvent.model_validate(event.data)))
 
-    return await settle(request, handle)
+    return await settle_bulk(request, handle, types={TaskEventType.COMPLETED, CHANGES_INTENDED})

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from weakref import WeakValueDictionary
 
 from service_kit.index_pages import IndexPages, Place
@@ -12,8 +12,9 @@ from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, Task
 from shared_models.moments import now
 from task_api.announcements import Announcements
 from task_api.idempotency import IdempotencyKeys
+from task_api.reserved_ids import ReservedId, ReservedIds
 from task_api.settings import Settings
-from task_api.task_documents import CHANGES_KEPT, TaskDocument, TaskDocuments, new_id
+from task_api.task_documents import CHANGES_KEPT, TaskDocument, TaskDocuments
 
 EVENT_OF_STATUS = {
     TaskStatus.PENDING: TaskEventType.PENDING,
@@ -41,6 +42,7 @@ class Tasks:
     ) -> None:
         self._documents = TaskDocuments(store)
         self._indexes = {name: IndexPages(store, f"tasks-{name}") for name in ("all", "open")}
+        self._ids = ReservedIds(self._indexes)
         self._keys = IdempotencyKeys(store)
         self.announcements = Announcements(
             store, publisher, changelog, self._indexes, self._keys, settings
@@ -52,14 +54,15 @@ class Tasks:
         """Make a task; the same idempotency key and body return the task that they made."""
         async with self._in_time():
             while True:
-                task_id, record = new_id(), None
+                reserved, record = await self._ids.take(), None
                 if idempotency_key is not None:
-                    claim = await self._keys.claim(idempotency_key, wanted)
+                    claim = await self._keys.claim(idempotency_key, wanted, reserved.id)
                     if claim.task:
+                        self._ids.give_back(reserved)
                         return claim.task
-                    task_id, record = claim.task_id, claim.record
+                    record = claim.record
                 try:
-                    return await self._create(task_id, wanted, record)
+                    return await self._create(reserved, wanted, record)
                 except Conflict:
                     continue  # barred after a long pause: the id is spent
 
@@ -136,17 +139,14 @@ class Tasks:
 
         await self._change(task_id, change, precondition)
 
-    async def _create(self, task_id: str, wanted: TaskCreate, record: str | None) -> Task:
+    async def _create(self, reserved: ReservedId, wanted: TaskCreate, record: str | None) -> Task:
         moment = now()
-        task = Task(id=task_id, created_at=moment, updated_at=moment, version=1, **dict(wanted))
-        document = TaskDocument(idempotency_record=record).changed(task, TaskEventType.CREATED)
-        everywhere, among_open, _ = await asyncio.gather(
-            self._indexes["all"].add(task_id),
-            self._indexes["open"].add(task_id),
-            self.announcements.say(task_id, document.history[-1], None),
+        task = Task(id=reserved.id, created_at=moment, updated_at=moment, version=1, **dict(wanted))
+        document = TaskDocument(places=reserved.places, idempotency_record=record).changed(
+            task, TaskEventType.CREATED
         )
-        document.places = {"all": everywhere, "open": among_open}
-        await self.announcements.save(task_id, document, None)
+        await self.announcements.say(task.id, document.history[-1], None)
+        await self.announcements.save(task.id, document, None)
         return task
 
     async def _change(
@@ -190,7 +190,7 @@ class Tasks:
             document.task.status is TaskStatus.COMPLETED and task.status is not TaskStatus.COMPLETED
         )
         if reopened:
-            place = await self._indexes["open"].add(task.id)
+            (place,) = await self._indexes["open"].add([task.id])
             following.places = {**document.places, "open": place}
         await asyncio.gather(
             self.announcements.say(task.id, following.history[-1], etag),
@@ -204,13 +204,30 @@ class Tasks:
             lock = self._writers[task_id] = asyncio.Lock()
         return lock
 
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    def _in_time(self) -> "_Deadline":
+        return _Deadline(self._deadline)
+
+
+class _Deadline:
+    """Ends what it encloses after some seconds, as `Unavailable`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            async with asyncio.timeout(self._deadline):
-                yield
+            await self._timeout.__aexit__(kind, error, traceback)
         except TimeoutError as late:
-            raise Unavailable(f"No answer could be had within {self._deadline} s.") from late
+            raise Unavailable(f"No answer could be had within {self._seconds} s.") from late
 
 
 def _present(document: TaskDocument | None, task_id: str) -> Task:
