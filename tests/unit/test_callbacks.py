@@ -1,5 +1,6 @@
 """What a subscription answers its sidecar, on purpose."""
 
+import base64
 import json
 
 import pytest
@@ -134,9 +135,20 @@ def test_without_a_broker_for_the_dead_letter_the_event_is_retried() -> None:
 
 
 @pytest.mark.parametrize("event", [[], "text", None, {"id": "a"}, {**COMPLETED, "id": ""}])
-def test_what_is_no_cloud_event_is_dropped_to_the_dead_letter_topic(event: object) -> None:
-    status, _ = _deliver(event)
-    assert status == "DROP"
+def test_what_is_no_cloud_event_is_dead_lettered_with_the_reason(event: object) -> None:
+    adapters = notifications_in_memory()
+    assert isinstance(adapters.publisher, InMemoryPublisher)
+    with TestClient(create_notification_service(adapters=adapters)) as client:
+        answer = client.post("/events/task-events", json=bulk(event), headers=FROM_SIDECAR)
+        assert statuses(answer) == ["SUCCESS"]
+        (letter,) = adapters.publisher.of("task-events-dead")
+        raw = base64.b64encode(letter.model_dump_json(exclude_none=True).encode()).decode()
+        envelope = {**COMPLETED, "data": None, "data_base64": raw}
+        client.post("/events/task-events-dead", json=envelope, headers=FROM_SIDECAR)
+        (kept,) = client.get("/dead-letters").json()["items"]
+    assert "not a CloudEvent" in kept["reason"]
+    assert kept["app_id"] == "notification-service"
+    assert json.loads(kept["payload"]) == event
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"id": "a"}', b"\xff", b""])
@@ -164,7 +176,7 @@ def test_each_event_of_a_bulk_is_settled_for_itself() -> None:
             json=bulk(COMPLETED, {**COMPLETED, "data": data}, other, "text"),
             headers=FROM_SIDECAR,
         )
-    assert statuses(answer) == ["SUCCESS", "RETRY", "SUCCESS", "DROP"]
+    assert statuses(answer) == ["SUCCESS", "RETRY", "SUCCESS", "SUCCESS"]
     assert [request.event_id for request in notifier.requests] == ["a:2"]
 
 

@@ -1,10 +1,16 @@
 """What no subscription could handle: why, and a way back."""
 
 import hashlib
+import json
 
 from pydantic import ValidationError
 
-from service_kit.callbacks import DEAD_LETTER_APP_ID, DEAD_LETTER_REASON, as_text
+from service_kit.callbacks import (
+    DEAD_LETTER_APP_ID,
+    DEAD_LETTER_REASON,
+    NOT_A_CLOUD_EVENT,
+    as_text,
+)
 from service_kit.ports import Publisher, StateStore
 from service_kit.records import Records
 from shared_models import CloudEvent, DeadLetter, Page
@@ -90,6 +96,14 @@ def _dead_letter(id: str, payload: bytes) -> DeadLetter:
         )
     except ValidationError:
         return DeadLetter(id=id, reason=UNDELIVERED, payload=as_text(payload), received_at=now())
+    if envelope["type"] == NOT_A_CLOUD_EVENT:
+        return DeadLetter(
+            id=id,
+            reason=envelope.get(DEAD_LETTER_REASON, UNDELIVERED),
+            app_id=envelope.get(DEAD_LETTER_APP_ID),
+            payload=json.dumps(envelope.get("data")),
+            received_at=now(),
+        )
     event = {name: value for name, value in envelope.items() if name not in ADDED_ON_THE_WAY}
     return DeadLetter(
         id=id,
