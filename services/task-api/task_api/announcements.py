@@ -30,6 +30,7 @@ from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEventType, TaskStatus
 from shared_models.moments import Moment, now
 from task_api.idempotency import IdempotencyKeys
+from task_api.removals import Removals
 from task_api.settings import Settings
 from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
 
@@ -83,7 +84,7 @@ class Announcements:
         self._publisher = publisher
         self._changelog = changelog
         self._indexes = indexes
-        self._keys = keys
+        self._removals = Removals(store, indexes, keys)
         self._settings = settings
         self._saying: MicroBatches[Intent, None] = MicroBatches(self._say_batch)
         # What this process saw of its own saves spares it a look at the store; after a restart,
@@ -102,8 +103,17 @@ class Announcements:
             self._end_save(change.id, None)
             raise
 
-    async def save(self, task_id: str, document: TaskDocument, replaces: str | None) -> None:
+    async def save(
+        self,
+        task_id: str,
+        document: TaskDocument,
+        replaces: str | None,
+        read_at: float | None = None,
+    ) -> None:
         """Save a document whose last change has been said.
+
+        Args:
+            read_at: when the document that it replaces was read, on the monotonic clock.
 
         Raises:
             Conflict: the document has another ETag by now, and not because of this save.
@@ -118,6 +128,8 @@ class Announcements:
                 present, _ = await self._documents.get(task_id)
                 if present is None or present.change(change.id) is None:
                     raise
+            if read_at is not None and await self._removals.undo_late_save(task_id, read_at):
+                raise Conflict(f"Task {task_id} was removed meanwhile")
             saved = _Saved.of(document, change)
         finally:
             self._end_save(change.id, saved)
@@ -172,6 +184,10 @@ class Announcements:
             document, etag = await self._documents.get(intent.task_id)
             change = document.change(intent.change_id) if document else None
             if document and change:
+                if intent.replaces is not None and await self._removals.undo_if_removed(
+                    intent.task_id
+                ):
+                    return True
                 await self._announce(intent.task_id, _Saved.of(document, change))
                 return True
             if etag != intent.replaces:
@@ -212,11 +228,7 @@ class Announcements:
         if document is None or etag is None or not document.deleted:
             return
         await self.make_room(task_id, document.history)
-        for name, place in document.places.items():
-            await self._indexes[name].remove(place, task_id)
-        if document.idempotency_record:
-            await self._keys.outlive_task(document.idempotency_record)
-        await self._documents.delete(task_id, etag)
+        await self._removals.remove(task_id, document, etag)
 
     async def _own_save(self, change_id: str, patience: float) -> "_Saved | None":
         """Return what this process saved of the change, if it did."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from weakref import WeakValueDictionary
@@ -161,6 +162,7 @@ class Tasks:
         """
         async with self._in_time(), self._turn(task_id):
             while True:
+                read_at = time.monotonic()
                 document, etag = await self._documents.get(task_id)
                 task = _present(document, task_id)
                 assert document and etag
@@ -175,14 +177,19 @@ class Tasks:
                     update={"version": task.version + 1, "updated_at": now()}
                 )
                 try:
-                    await self._save(document, changed, event_type, etag)
+                    await self._save(document, changed, event_type, etag, read_at)
                 except Conflict:
                     await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
                 return changed
 
     async def _save(
-        self, document: TaskDocument, task: Task, event_type: TaskEventType, etag: str
+        self,
+        document: TaskDocument,
+        task: Task,
+        event_type: TaskEventType,
+        etag: str,
+        read_at: float,
     ) -> None:
         assert document.task
         following = document.changed(task, event_type)
@@ -196,7 +203,7 @@ class Tasks:
             self.announcements.say(task.id, following.history[-1], etag),
             self.announcements.make_room(task.id, document.history[: 1 - CHANGES_KEPT]),
         )
-        await self.announcements.save(task.id, following, etag)
+        await self.announcements.save(task.id, following, etag, read_at)
 
     def _turn(self, task_id: str) -> asyncio.Lock:
         lock = self._writers.get(task_id)
