@@ -191,18 +191,17 @@ async def _outcome(
     handle: Callable[[CloudEvent], Awaitable[None]],
     dead_letter_topic: DeadLetterTopic | None,
 ) -> Outcome:
-    with structlog.contextvars.bound_contextvars(event_id=event.id, trace_id=_trace_id(event)):
-        try:
-            await handle(event)
-        except (Unavailable, Conflict) as error:
-            log.warning("event_retried", reason=str(error))
-            return Outcome.RETRY
-        except Exception as error:
-            understood = isinstance(error, Unprocessable | ValidationError)
-            log.error("event_failed", reason=str(error), exc_info=not understood)
-            if dead_letter_topic is None:
-                return Outcome.DROP
-            return await _dead_letter(dead_letter_topic, event, error)
+    try:
+        await handle(event)
+    except (Unavailable, Conflict) as error:
+        log.warning("event_retried", reason=str(error), **_names(event))
+        return Outcome.RETRY
+    except Exception as error:
+        understood = isinstance(error, Unprocessable | ValidationError)
+        log.error("event_failed", reason=str(error), exc_info=not understood, **_names(event))
+        if dead_letter_topic is None:
+            return Outcome.DROP
+        return await _dead_letter(dead_letter_topic, event, error)
     return Outcome.SUCCESS
 
 
@@ -238,6 +237,9 @@ def as_text(payload: bytes) -> str:
         return base64.b64encode(payload).decode()
 
 
-def _trace_id(event: CloudEvent) -> str | None:
+def _names(event: CloudEvent) -> dict[str, str]:
+    """Return what identifies an event in the log."""
     trace = (event.model_extra or {}).get("traceparent")
-    return trace.split("-")[1] if isinstance(trace, str) and trace.count("-") == 3 else None
+    if isinstance(trace, str) and trace.count("-") == 3:
+        return {"event_id": event.id, "trace_id": trace.split("-")[1]}
+    return {"event_id": event.id}
