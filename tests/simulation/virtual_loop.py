@@ -1,0 +1,154 @@
+"""Event loops without threads, sockets and clocks: one for each simulated process.
+
+A process is stopped by never running its loop again, as a kill would: nothing of it is cancelled,
+no handler sees an exception, nothing is cleaned up.
+"""
+
+import asyncio
+import heapq
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class _Ready:
+    """A callback to run: a slimmer `asyncio.Handle`, as most of a simulation's time goes there."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+class VirtualTime:
+    """The time of the whole world, and what waits for it. It passes only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._timers: list[tuple[float, int, ProcessLoop, _Ready]] = []
+        self._made = 0
+
+    def add(self, when: float, loop: "ProcessLoop", timer: _Ready) -> None:
+        self._made += 1
+        heapq.heappush(self._timers, (when, self._made, loop, timer))
+
+    def has_timers(self) -> bool:
+        timers = self._timers
+        while timers and (timers[0][3].is_cancelled or timers[0][2].stopped):
+            heapq.heappop(timers)
+        return bool(timers)
+
+    def pass_to_next_timer(self) -> None:
+        when, _, loop, timer = heapq.heappop(self._timers)
+        self.now = max(self.now, when)
+        loop.run_soon(timer)
+        loop.run_ready()
+
+
+class ProcessLoop(asyncio.AbstractEventLoop):
+    """The event loop of one process. It runs until nothing is ready, when it is told to."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self._time = time
+        self._ready: deque[_Ready] = deque()
+        self.stopped = False
+        self.frozen = False
+
+    @classmethod
+    def new(cls, time: VirtualTime) -> "ProcessLoop":
+        return cls(time)
+
+    def run_ready(self) -> None:
+        if self.frozen or not self._ready:
+            return
+        outside = events._get_running_loop()
+        events._set_running_loop(self)
+        try:
+            while self._ready:
+                handle = self._ready.popleft()
+                if handle.is_cancelled:
+                    continue
+                if handle.context is None:
+                    handle.callback(*handle.args)
+                else:
+                    handle.context.run(handle.callback, *handle.args)
+        finally:
+            events._set_running_loop(outside)
+
+    def run_soon(self, handle: _Ready) -> None:
+        if not self.stopped:
+            self._ready.append(handle)
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._ready.clear()
+
+    def time(self) -> float:
+        return self._time.now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> _Ready:
+        handle = _Ready(callback, args, context)
+        if not self.stopped:
+            self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> _Ready:
+        return self.call_at(self._time.now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> _Ready:
+        timer = _Ready(callback, args, context)
+        self._time.add(when, self, timer)
+        return timer
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, Result] | Coroutine[Any, Any, Result],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[Result]:
+        return asyncio.Task(coro, loop=self, context=context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Ignore what nobody awaited: it may fail, and a stopped process leaves it behind."""
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
