@@ -70,7 +70,7 @@ class World:
         return f"task-{task_id}" in self.store.values
 
     async def removed(self, task_id: str) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(5):
             while self.holds(task_id):  # noqa: ASYNC110, a dict has nothing to wait for
                 await asyncio.sleep(0.01)
 
@@ -79,7 +79,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(removals, "REMOVED_AFTER", timedelta(milliseconds=60))
     monkeypatch.setattr(removals, "QUICK", timedelta(milliseconds=50))
-    monkeypatch.setattr(removals, "LOOKS_AFTER", (timedelta(milliseconds=200),))
+    monkeypatch.setattr(removals, "LOOKS_AFTER", (timedelta(milliseconds=100),) * 20)
     return World()
 
 

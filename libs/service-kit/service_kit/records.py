@@ -1,5 +1,6 @@
-"""Things that are added once, listed newest first, and never changed."""
+"""Things that are added once and listed newest first."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -33,10 +34,14 @@ class Records(Generic[Thing]):
         Args:
             group: also list it among the records of this name.
         """
-        places = dict(zip([""], await self._index.add([id]), strict=True))
+        indexes = {"": self._index}
         if group is not None:
-            places.update(zip([group], await self._group(group).add([id]), strict=True))
-        record = _Record(places=places, thing=thing.model_dump(mode="json"))
+            indexes[group] = self._group(group)
+        places = await asyncio.gather(*(index.add([id]) for index in indexes.values()))
+        record = _Record(
+            places={name: place for name, (place,) in zip(indexes, places, strict=True)},
+            thing=thing.model_dump(mode="json"),
+        )
         try:
             await self._store.save(self._key(id), record.model_dump_json().encode(), None)
         except Conflict:
@@ -48,6 +53,23 @@ class Records(Generic[Thing]):
         if stored is None:
             return None
         return self._model.model_validate(_Record.model_validate_json(stored.value).thing)
+
+    async def change(self, id: str, change: Callable[[Thing], Thing | None]) -> bool:
+        """Replace a record by what `change` makes of it; return False where that is None.
+
+        Raises:
+            Conflict: somebody else changed it at the same time, or there is none.
+        """
+        stored = await self._store.get(self._key(id))
+        if stored is None:
+            raise Conflict(f"There is no record {id!r}.")
+        record = _Record.model_validate_json(stored.value)
+        changed = change(self._model.model_validate(record.thing))
+        if changed is None:
+            return False
+        record.thing = changed.model_dump(mode="json")
+        await self._store.save(self._key(id), record.model_dump_json().encode(), stored.etag)
+        return True
 
     async def remove(self, id: str) -> None:
         """Remove the record under `id`, if there is one."""

@@ -10,6 +10,7 @@ from shared_models.text import Line, LongText
 
 
 class NotificationStatus(StrEnum):
+    PENDING = "pending"
     SENT = "sent"
     DUPLICATE = "duplicate"
 

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 class Delivery(Protocol):
     async def deliver(self, notification: Notification) -> None:
-        """Deliver a notification that has just been stored; called at most once for each."""
+        """Deliver a notification; called again only where a process stopped inside the call."""
         ...
 
 

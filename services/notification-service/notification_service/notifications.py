@@ -1,10 +1,14 @@
 """Deliver notifications once, and list them; keep the activity feed."""
 
+import asyncio
+from datetime import datetime, timedelta
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from notification_service.delivery import Delivery
 from service_kit.keys import digest
-from service_kit.ports import StateStore
+from service_kit.ports import Conflict, StateStore, Unavailable
+from service_kit.recent import Recent
 from service_kit.records import Records
 from shared_models import (
     Notification,
@@ -18,20 +22,71 @@ from shared_models.moments import now
 
 
 class Notifications:
-    def __init__(self, store: StateStore, delivery: Delivery) -> None:
+    """Notifications, each delivered once.
+
+    One is stored as pending, delivered, and then marked as sent. A process that stops in between
+    leaves it pending; whoever is asked again delivers it, once the first attempt must be over. So
+    nothing is delivered twice but what a process was delivering when it stopped.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        delivery: Delivery,
+        delivery_may_take: timedelta = timedelta(seconds=2),
+    ) -> None:
         self._records = Records(store, "notification", Notification)
         self._delivery = delivery
+        self._delivery_may_take = delivery_may_take
+        # What this process did itself, for a second call where the first one had no answer.
+        self._attempts: Recent[datetime] = Recent()
+        self._delivered: Recent[None] = Recent()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def notify(self, request: NotificationRequest) -> NotificationReceipt:
-        """Store and deliver a notification, unless one with its `event_id` is stored already."""
+        """Deliver a notification, unless one with its `event_id` has been delivered.
+
+        Raises:
+            Unavailable: it is not known to be delivered; ask again.
+        """
         id = _id_of(request.event_id)
+        turn = self._turns.setdefault(id, asyncio.Lock())
+        async with turn:
+            status = await self._deliver_once(id, request)
+        return NotificationReceipt(id=id, status=status)
+
+    async def _deliver_once(self, id: str, request: NotificationRequest) -> NotificationStatus:
         notification = Notification(
-            id=id, created_at=now(), **request.model_dump(exclude={"event_id"})
+            id=id,
+            created_at=self._attempts.setdefault(id, now()),
+            status=NotificationStatus.PENDING,
+            **request.model_dump(exclude={"event_id"}),
         )
-        if not await self._records.add(id, notification, group=_task_group(request.task_id)):
-            return NotificationReceipt(id=id, status=NotificationStatus.DUPLICATE)
-        await self._delivery.deliver(notification)
-        return NotificationReceipt(id=id, status=NotificationStatus.SENT)
+        group = _task_group(request.task_id)
+        if id not in self._delivered:
+            try:
+                added = await self._records.add(id, notification, group=group)
+                if not added and not await self._records.change(id, self._taken_over):
+                    return NotificationStatus.DUPLICATE
+            except Conflict as conflict:
+                raise Unavailable(f"Somebody else delivers notification {id}.") from conflict
+            await self._delivery.deliver(notification)
+            self._delivered[id] = None
+        try:
+            marked = await self._records.change(id, _sent)
+        except Conflict:
+            return NotificationStatus.SENT  # taken over, and so delivered once more
+        return NotificationStatus.SENT if marked else NotificationStatus.DUPLICATE
+
+    def _taken_over(self, present: Notification) -> Notification | None:
+        """Return the notification as this process takes it over, or None where it is sent."""
+        if present.status is NotificationStatus.SENT:
+            return None
+        own = present.created_at == self._attempts.get(present.id)
+        if not own and now() - present.created_at < self._delivery_may_take:
+            raise Unavailable(f"Notification {present.id} is being delivered.")
+        self._attempts[present.id] = now()
+        return present.model_copy(update={"created_at": self._attempts[present.id]})
 
     async def find(
         self,
@@ -45,7 +100,10 @@ class Notifications:
             limit,
             cursor,
             group=_task_group(task_id) if task_id is not None else None,
-            wanted=lambda notification: recipient in (None, notification.recipient),
+            wanted=lambda notification: (
+                notification.status is NotificationStatus.SENT
+                and recipient in (None, notification.recipient)
+            ),
         )
 
 
@@ -61,6 +119,12 @@ class Activity:
     async def find(self, limit: int, cursor: str | None = None) -> Page[TaskEvent]:
         """Return a page of events, the last to arrive first."""
         return await self._records.newest_first(limit, cursor)
+
+
+def _sent(notification: Notification) -> Notification | None:
+    if notification.status is NotificationStatus.SENT:
+        return None
+    return notification.model_copy(update={"status": NotificationStatus.SENT})
 
 
 def _id_of(event_id: str | None) -> str:

@@ -15,11 +15,10 @@ history nor a deleted task. docs/decisions has why, and what was measured.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import structlog
 from pydantic import BaseModel, Field
@@ -27,6 +26,7 @@ from pydantic import BaseModel, Field
 from service_kit.index_pages import IndexPages, Place
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
+from service_kit.recent import Recent
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEventType, TaskStatus
 from shared_models.moments import Moment, now
 from task_api.idempotency import IdempotencyKeys
@@ -36,13 +36,10 @@ from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
 
 log = structlog.get_logger()
 
-MOST_REMEMBERED = 5_000
 BARRED_FOR = timedelta(days=1)
 PATIENCE = timedelta(milliseconds=100)
 """How long a message of intents may hold up those behind it for a save that is under way."""
 SHORTEST_WAIT = timedelta(milliseconds=5)
-
-Value = TypeVar("Value")
 
 
 class Intent(BaseModel):
@@ -89,8 +86,8 @@ class Announcements:
         self._saying: MicroBatches[Intent, None] = MicroBatches(self._say_batch)
         # What this process saw of its own saves spares it a look at the store; after a restart,
         # or on another replica, the store tells.
-        self._saves: OrderedDict[str, asyncio.Future[_Saved | None]] = OrderedDict()
-        self._announced: OrderedDict[str, None] = OrderedDict()
+        self._saves: Recent[asyncio.Future[_Saved | None]] = Recent()
+        self._announced: Recent[None] = Recent()
 
     async def say(self, task_id: str, change: Change, replaces: str | None) -> None:
         """Publish the intent of a save. What is not said may not be saved."""
@@ -113,7 +110,7 @@ class Announcements:
         """Save a document whose last change has been said.
 
         Args:
-            read_at: when the document that it replaces was read, on the monotonic clock.
+            read_at: when the document that it replaces was read, on the clock of the event loop.
 
         Raises:
             Conflict: the document has another ETag by now, and not because of this save.
@@ -220,7 +217,7 @@ class Announcements:
         await self._publisher.publish(
             self._settings.task_events_topic, CloudEvent.of(change.event, self._settings.app_id)
         )
-        _bounded_put(self._announced, change.id, None)
+        self._announced[change.id] = None
 
     async def _remove(self, task_id: str) -> None:
         """Remove a deleted task, whose deletion is announced, from the store."""
@@ -244,7 +241,7 @@ class Announcements:
 
     def _remember_save(self, change_id: str) -> None:
         future: asyncio.Future[_Saved | None] = asyncio.get_running_loop().create_future()
-        _bounded_put(self._saves, change_id, future)
+        self._saves[change_id] = future
 
     def _end_save(self, change_id: str, saved: "_Saved | None") -> None:
         future = self._saves.get(change_id)
@@ -263,9 +260,3 @@ class _Saved(NamedTuple):
     def of(cls, document: TaskDocument, change: Change) -> "_Saved":
         completed = document.task and document.task.status is TaskStatus.COMPLETED
         return cls(change, document.places.get("open") if completed else None)
-
-
-def _bounded_put(remembered: OrderedDict[str, Value], key: str, value: Value) -> None:
-    remembered[key] = value
-    if len(remembered) > MOST_REMEMBERED:
-        remembered.popitem(last=False)

@@ -7,7 +7,6 @@ what came back. A key is only removed a while after it was deleted, so who was q
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -67,9 +66,9 @@ class Removals:
         """Return whether a save came after the task was removed, and then undo it.
 
         Args:
-            read_at: when the writer read the document, on the monotonic clock.
+            read_at: when the writer read the document, on the clock of the event loop.
         """
-        if time.monotonic() - read_at < QUICK.total_seconds():
+        if asyncio.get_running_loop().time() - read_at < QUICK.total_seconds():
             return False
         return await self.undo_if_removed(task_id)
 
@@ -87,7 +86,7 @@ class Removals:
                 await self._documents.delete(task_id, etag)
 
     async def _remove_key(self, task_id: str) -> None:
-        for pause in (REMOVED_AFTER, *()):
+        for pause in (REMOVED_AFTER, *LOOKS_AFTER):
             await asyncio.sleep(pause.total_seconds())
             try:
                 await self.undo_if_removed(task_id)

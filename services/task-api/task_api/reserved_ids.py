@@ -6,7 +6,6 @@ which are in order of reservation, are in order of creation but for that time.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ AHEAD = timedelta(milliseconds=250)
 """How long a reservation is to last at the present rate."""
 KEPT_FOR = timedelta(seconds=1)
 MOST_AHEAD = 128
+SHORTEST_SPAN = timedelta(milliseconds=1)
 
 
 class ReservedId(NamedTuple):
@@ -33,7 +33,7 @@ class ReservedId(NamedTuple):
     places: dict[str, Place]
     """By the name of the index."""
     at: float
-    """When it was reserved, on the monotonic clock."""
+    """When it was reserved, on the clock of the event loop."""
 
 
 class ReservedIds:
@@ -49,7 +49,7 @@ class ReservedIds:
         self._unused: list[ReservedId] = []
         self._few = 0
         self._taken = 0
-        self._reserved_at = time.monotonic()
+        self._reserved_at = float("-inf")
         # One reservation at a time, and each id from the left: whoever comes later stands later.
         self._reserving: MicroBatches[int, ReservedId | None] = MicroBatches(
             self._reserve, workers=1
@@ -84,8 +84,8 @@ class ReservedIds:
 
     async def _reserve(self, needs: Sequence[int]) -> list[ReservedId | None]:
         """Reserve what is needed now and what will be soon."""
-        moment = time.monotonic()
-        rate = self._taken / max(moment - self._reserved_at, 0.001)
+        moment = asyncio.get_running_loop().time()
+        rate = self._taken / max(moment - self._reserved_at, SHORTEST_SPAN.total_seconds())
         ahead = min(MOST_AHEAD, int(rate * AHEAD.total_seconds()))
         self._taken, self._reserved_at, self._few = 0, moment, ahead // 2
         ids = [new_id() for _ in range(sum(needs) + ahead)]
@@ -100,7 +100,7 @@ class ReservedIds:
         return [self._ready.popleft() if need else None for need in needs]
 
     def _drop_stale(self) -> None:
-        stale = time.monotonic() - KEPT_FOR.total_seconds()
+        stale = asyncio.get_running_loop().time() - KEPT_FOR.total_seconds()
         while self._ready and self._ready[0].at < stale:
             self._unused.append(self._ready.popleft())
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from weakref import WeakValueDictionary
@@ -162,7 +161,7 @@ class Tasks:
         """
         async with self._in_time(), self._turn(task_id):
             while True:
-                read_at = time.monotonic()
+                read_at = asyncio.get_running_loop().time()
                 document, etag = await self._documents.get(task_id)
                 task = _present(document, task_id)
                 assert document and etag

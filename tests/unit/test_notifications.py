@@ -1,0 +1,90 @@
+"""One notification, delivered once, whatever stops or fails in between."""
+
+from datetime import timedelta
+
+import pytest
+
+from notification_service.notifications import Notifications
+from service_kit.in_memory_adapters import InMemoryStateStore
+from service_kit.ports import Unavailable
+from shared_models import Notification, NotificationRequest, NotificationStatus
+
+REQUEST = NotificationRequest(type="task_completed", task_id="a", message="done", event_id="a:2")
+
+
+class Stopped(BaseException):
+    """The process is no more."""
+
+
+class FailingStore(InMemoryStateStore):
+    """Fails the save of a notification with this number, after it took effect."""
+
+    fails: int | None = None
+    saves = 0
+
+    async def save(
+        self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        await super().save(key, value, etag, ttl)
+        if key.startswith("notification-"):
+            self.saves += 1
+            if self.saves == self.fails:
+                raise Unavailable("no answer")
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self.delivered: list[str] = []
+        self.stops = False
+
+    async def deliver(self, notification: Notification) -> None:
+        if self.stops:
+            raise Stopped
+        self.delivered.append(notification.id)
+
+
+async def test_the_same_event_is_delivered_once() -> None:
+    mailbox = Mailbox()
+    notifications = Notifications(InMemoryStateStore(), mailbox)
+    first = await notifications.notify(REQUEST)
+    again = await notifications.notify(REQUEST)
+    assert (first.status, again.status) == (NotificationStatus.SENT, NotificationStatus.DUPLICATE)
+    assert mailbox.delivered == [first.id]
+
+
+async def test_what_a_process_had_stored_when_it_stopped_is_delivered_by_another() -> None:
+    store, mailbox = InMemoryStateStore(), Mailbox()
+    mailbox.stops = True
+    with pytest.raises(Stopped):
+        await Notifications(store, mailbox).notify(REQUEST)
+    mailbox.stops = False
+    other = Notifications(store, mailbox, delivery_may_take=timedelta(0))
+    assert (await other.find(10)).items == []
+    assert (await other.notify(REQUEST)).status is NotificationStatus.SENT
+    assert len(mailbox.delivered) == 1
+    assert len((await other.find(10)).items) == 1
+
+
+async def test_what_another_process_may_be_delivering_is_not_delivered_too() -> None:
+    store, mailbox = InMemoryStateStore(), Mailbox()
+    mailbox.stops = True
+    with pytest.raises(Stopped):
+        await Notifications(store, mailbox).notify(REQUEST)
+    mailbox.stops = False
+    with pytest.raises(Unavailable):
+        await Notifications(store, mailbox).notify(REQUEST)
+    assert mailbox.delivered == []
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+async def test_a_save_without_an_answer_neither_loses_nor_doubles_a_notification(
+    fails: int,
+) -> None:
+    store, mailbox = FailingStore(), Mailbox()
+    store.fails = fails
+    notifications = Notifications(store, mailbox)
+    with pytest.raises(Unavailable):
+        await notifications.notify(REQUEST)
+    await notifications.notify(REQUEST)
+    assert len(mailbox.delivered) == 1
+    assert len((await notifications.find(10)).items) == 1
