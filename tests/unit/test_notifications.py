@@ -17,19 +17,21 @@ class Stopped(BaseException):
 
 
 class FailingStore(InMemoryStateStore):
-    """Fails the save of a notification with this number, after it took effect."""
+    """Fails the save of a notification with this number, before or after it took effect."""
 
     fails: int | None = None
+    takes_effect = True
     saves = 0
 
     async def save(
         self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
     ) -> None:
-        await super().save(key, value, etag, ttl)
-        if key.startswith("notification-"):
-            self.saves += 1
-            if self.saves == self.fails:
-                raise Unavailable("no answer")
+        self.saves += key.startswith("notification-")
+        fails = self.saves == self.fails and key.startswith("notification-")
+        if self.takes_effect or not fails:
+            await super().save(key, value, etag, ttl)
+        if fails:
+            raise Unavailable("no answer")
 
 
 class Mailbox:
@@ -76,12 +78,13 @@ async def test_what_another_process_may_be_delivering_is_not_delivered_too() -> 
     assert mailbox.delivered == []
 
 
+@pytest.mark.parametrize("takes_effect", [True, False])
 @pytest.mark.parametrize("fails", [1, 2])
 async def test_a_save_without_an_answer_neither_loses_nor_doubles_a_notification(
-    fails: int,
+    fails: int, takes_effect: bool
 ) -> None:
     store, mailbox = FailingStore(), Mailbox()
-    store.fails = fails
+    store.fails, store.takes_effect = fails, takes_effect
     notifications = Notifications(store, mailbox)
     with pytest.raises(Unavailable):
         await notifications.notify(REQUEST)
