@@ -4,21 +4,27 @@ A write that is acknowledged fast and announced late would look good otherwise.
 """
 
 import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 
 EVENTS = "task-events"
 DEAD_LETTERS = "task-events-dead"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 60
 
 
 class NeverAnnounced(Exception):
     """A change that was acknowledged was not announced."""
 
 
+class Event(NamedTuple):
+    published_at: int
+    """In milliseconds since 1970, by the clock of Redis."""
+    text: str
+
+
 class Broker:
-    """The broker of the services."""
+    """A broker, by the port of its Redis."""
 
     def __init__(self, redis_port: int) -> None:
         self._redis = Redis(port=redis_port, decode_responses=True)
@@ -74,10 +80,17 @@ class Broker:
             raise NeverAnnounced(f"{dead} messages went to {DEAD_LETTERS}.")
         return time.monotonic() - began
 
-    def event_times(self, after: int = 0) -> list[int]:
-        """Return when events were published, in milliseconds since 1970; the first `after` not."""
-        entries = cast(list[tuple[str, Any]], self._redis.xrange(EVENTS))
-        return [int(entry_id.partition("-")[0]) for entry_id, _ in entries[after:]]
+    def last_events(self, count: int, stream: str = EVENTS) -> list["Event"]:
+        """Return the last events, oldest first."""
+        entries = cast(list[tuple[str, dict[str, str]]], self._redis.xrevrange(stream, count=count))
+        return [
+            Event(int(entry_id.partition("-")[0]), fields.get("data", ""))
+            for entry_id, fields in reversed(entries)
+        ]
+
+    def events(self, stream: str) -> int:
+        """Return how many events were published on any stream so far."""
+        return self._added(stream)
 
     def _added(self, stream: str) -> int:
         if not self._redis.exists(stream):

@@ -5,16 +5,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import quantiles
+from statistics import median
 from typing import Any, NamedTuple
 
 import aiohttp
 
+from benchmarks.measurements import p99
+from benchmarks.wrk import Refused
+
 TASK = {"title": "Learn Dapr building blocks", "description": "A task to measure", "priority": 2}
-
-
-class Refused(Exception):
-    """An answer was not the one wanted."""
 
 
 class Timing(NamedTuple):
@@ -26,8 +25,7 @@ class Timing(NamedTuple):
 
     @classmethod
     def of(cls, latencies: Sequence[float], seconds: float) -> "Timing":
-        cuts = quantiles(latencies, n=100, method="inclusive")
-        return cls(len(latencies) / seconds, cuts[49] * 1000, cuts[98] * 1000)
+        return cls(len(latencies) / seconds, 1000 * median(latencies), 1000 * p99(latencies))
 
 
 @asynccontextmanager
@@ -49,7 +47,7 @@ async def ask(
     async with session.request(method, path, json=body) as answer:
         if not answer.ok:
             raise Refused(f"{method} {path}: {answer.status} {await answer.text()}")
-        said: dict[str, Any] = await answer.json()
+        said: dict[str, Any] = {} if answer.status == 204 else await answer.json()
         return said
 
 

@@ -1,9 +1,15 @@
 """What a run measured, as it is kept in docs/performance.json."""
 
-from statistics import median
+from collections.abc import Sequence
+from statistics import median, quantiles
 from typing import NamedTuple
 
 from pydantic import BaseModel
+
+
+def p99(values: Sequence[float]) -> float:
+    """Return the value that one in a hundred is above."""
+    return quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
 
 
 class Spread(NamedTuple):
@@ -14,7 +20,7 @@ class Spread(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: list[float]) -> "Spread":
+    def of(cls, values: Sequence[float]) -> "Spread":
         return cls(median(values), min(values), max(values))
 
 
@@ -97,3 +103,131 @@ class Samples(BaseModel):
             for sample in self.samples
             if (errors := ", ".join(f"{n} × {kind}" for kind, n in sample.errors.items()))
         ]
+
+
+class Flow(BaseModel):
+    """Create, complete, notification listed."""
+
+    sustained_per_second: list[float]
+    """Finished flows a second, in windows of equal length, with a bounded number under way."""
+    sustained_flows: int
+    at_once: int
+    """Most flows under way in the sustained load."""
+    idle_after: float
+    """Seconds from the end of the sustained load until nothing was left in any queue."""
+    open_rate: int
+    """Flows that were begun each second, whatever became of the earlier ones."""
+    open_flows: int
+    open_p50_ms: list[float]
+    """From the moment at which the flow was due to the notification listed, by window."""
+    open_p99_ms: list[float]
+    from_completion_p50_ms: float
+    """From sending the completion to the notification listed."""
+    from_completion_p99_ms: float
+    resolution_ms: float
+    """Time between two looks at the list, the median."""
+
+
+class Announcing(BaseModel):
+    """How fast changes become events."""
+
+    events: int
+    """Changes made at once, for the delay under load."""
+    drained_per_second: list[float]
+    """Events a second, from the first to the last of many changes made at once."""
+    delays_ms: list[float]
+    """From sending a change to its event, of changes made at once."""
+    lone_delays_ms: list[float]
+    """The same, of changes made one after the other."""
+
+
+class Outbox(BaseModel):
+    ours: Announcing
+    built_in: Announcing
+
+
+class GrowthPoint(BaseModel):
+    """One measurement with a number of tasks stored, and of `empty` right beside it."""
+
+    tasks: int
+    work: str
+    repeat: int
+    p50_ms: float
+    """On one connection."""
+    per_second: float
+    """On 16 connections."""
+    empty_p50_ms: float
+    empty_per_second: float
+
+    @property
+    def relative_p50(self) -> float:
+        return self.p50_ms / self.empty_p50_ms
+
+    @property
+    def relative_slowness(self) -> float:
+        return self.empty_per_second / self.per_second
+
+
+class Growth(BaseModel):
+    points: list[GrowthPoint] = []
+    megabytes: dict[str, float] = {}
+    """Resident memory of each part, with all tasks stored and everything handled."""
+
+    def sizes(self) -> list[int]:
+        return sorted({point.tasks for point in self.points})
+
+    def works(self) -> list[str]:
+        return list(dict.fromkeys(point.work for point in self.points))
+
+    def of(self, work: str, tasks: int) -> list[GrowthPoint]:
+        found = [point for point in self.points if (point.work, point.tasks) == (work, tasks)]
+        return sorted(found, key=lambda point: point.repeat)
+
+    def against_smallest(self, work: str, tasks: int, *, latency: bool) -> Spread:
+        """Return how many times slower than with the fewest tasks, relative to `empty`."""
+
+        def slowness(point: GrowthPoint) -> float:
+            return point.relative_p50 if latency else point.relative_slowness
+
+        first = median(slowness(point) for point in self.of(work, self.sizes()[0]))
+        return Spread.of([slowness(point) / first for point in self.of(work, tasks)])
+
+
+class UpdatesChunk(BaseModel):
+    """A row of updates of one task, one after the other."""
+
+    updates: int
+    """How many the task had when the row ended."""
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    empty_p50_ms: float
+    document_bytes: int
+
+    @property
+    def relative_p50(self) -> float:
+        return self.p50_ms / self.empty_p50_ms
+
+
+class Layer(BaseModel):
+    """What a part of the way takes by itself, at one connection; a median for each round."""
+
+    name: str
+    p50_ms: list[float]
+
+
+class Results(BaseModel):
+    """All that a run measured; a part that was left out is None or empty."""
+
+    commit: str
+    machine: dict[str, str]
+    command: str
+    rounds: int
+    seconds: int
+    throughput: Samples = Samples()
+    flow: Flow | None = None
+    outbox: Outbox | None = None
+    growth: Growth | None = None
+    updates: list[UpdatesChunk] = []
+    layers: list[Layer] = []
+    startup_seconds: list[float] = []

@@ -45,7 +45,7 @@ def measure(
         }
         for load in loads.values():
             for work in works:
-                load.run(work, 1, 1)  # the first requests make connections
+                load.sample(work, 1, 1, 0)  # the first requests make connections
         for round in range(1, rounds + 1):
             for place, (work, at_once) in enumerate(
                 (work, at_once) for work in works for at_once in connections

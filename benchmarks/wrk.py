@@ -18,6 +18,10 @@ SCRIPT = Path(__file__).with_name("wrk.lua")
 TIMEOUT = "10s"
 
 
+class Refused(Exception):
+    """An answer was not the one wanted."""
+
+
 class Request(NamedTuple):
     """What is sent; `{id}` and `{status}` in the path change with each request."""
 
@@ -44,6 +48,11 @@ class Burst(NamedTuple):
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
+
+    def refuse_errors(self) -> None:
+        """Raise `Refused` if any answer was an error."""
+        if self.errors:
+            raise Refused(f"{self.errors} in {self.requests} answers")
 
 
 def wrk() -> str:
