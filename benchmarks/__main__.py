@@ -1,6 +1,7 @@
 """Measures the services, and writes docs/performance.md: `make bench`."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -41,7 +42,7 @@ class Extent(NamedTuple):
 
 FULL = Extent()
 SMOKE = Extent(
-    connections=(1, 16),
+    connections=(16,),
     rounds=1,
     seconds=1,
     tasks=100,
@@ -59,6 +60,8 @@ def main() -> None:
     if wanted.report:
         print(report.write(report.read(DOCS), DOCS))
         return
+    # What was started is stopped by the end of the `with` blocks, so every end has to be one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     extent = SMOKE if wanted.smoke else FULL
     chosen = {name: getattr(wanted, name) for name in ("connections", "rounds", "seconds")}
     extent = extent._replace(**{name: value for name, value in chosen.items() if value})
@@ -72,6 +75,8 @@ def main() -> None:
         results = _measured(extent, wanted.only, wanted.systems, progress)
     except (CannotStart, PartMissing, NeverAnnounced, wrk.Refused) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; nothing was written.")
     complete = extent == FULL and set(wanted.only) == set(PARTS) and wanted.systems == SYSTEMS
     # Only a full run may replace the report of the last one.
     folder = DOCS if complete else Path(tempfile.mkdtemp(prefix="dapr-tasks-bench-"))

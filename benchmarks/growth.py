@@ -36,12 +36,12 @@ def measure(
         ids: list[str] = []
         stored = 0
         for size in sizes:
-            ids += asyncio.run(create_tasks(target.url, size - stored))
+            ids += asyncio.run(create_tasks(target.url, max(0, size - stored)))
             broker.wait_until_idle()
             some = folder / "growth.ids"
             # From all over the store, old and new ones.
             some.write_text("\n".join(ids[:: max(1, len(ids) // IDS)]) + "\n")
-            stored = size
+            stored = max(size, stored)
             for repeat in range(1, repeats + 1):
                 for work in (CREATE, GET, LIST):
                     growth.points.append(_point(work, target, empty, some, size, repeat))
@@ -72,7 +72,7 @@ def _point(
         file = ids if "{id}" in request.path else None
         bursts = [wrk.run(url, request, at_once, 1, file) for at_once in (1, CONNECTIONS)]
         for burst in bursts:
-            burst.refuse_errors()
+            burst.refuse_errors(request, url)
         measured.append(bursts)
     (lone_burst, burst), (empty_lone_burst, empty_burst) = measured
     return GrowthPoint(

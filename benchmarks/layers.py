@@ -8,9 +8,10 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import grpc
 from dapr.aio.clients import DaprClient
@@ -40,11 +41,20 @@ HTTP_NAIVE_SAVE = "HTTP: naive, the save alone"
 HTTP_OURS = "HTTP: POST /tasks of ours"
 
 
+class Call(NamedTuple):
+    p50_ms: float
+    caller_cpu_ms: float | None = None
+
+    @classmethod
+    def of(cls, latencies: Sequence[float], cpu_seconds: float) -> "Call":
+        return cls(1000 * median(latencies), 1000 * cpu_seconds / len(latencies))
+
+
 def measure(
     folder: Path, *, calls: int, rounds: int, progress: Callable[[str], None]
 ) -> list[Layer]:
-    """Return the median of each layer, in every round."""
-    found: dict[str, list[float]] = {}
+    """Return what each layer took, in every round."""
+    found: dict[str, Layer] = {}
     with (
         Comparators(folder / "comparators") as comparators,
         LocalSystem.for_test(folder / "ours") as system,
@@ -68,21 +78,24 @@ def measure(
             }
             for name, (target, work) in overall.items():
                 burst = wrk.run(target.url, REQUESTS[work], 1, 1)
-                burst.refuse_errors()
-                measured[name] = burst.p50_ms
+                burst.refuse_errors(REQUESTS[work], target.url)
+                measured[name] = Call(burst.p50_ms)
             if round > 0:  # the first is to get warm
-                for name, milliseconds in measured.items():
-                    found.setdefault(name, []).append(milliseconds)
+                for name, call in measured.items():
+                    layer = found.setdefault(name, Layer(name=name, p50_ms=[]))
+                    layer.p50_ms.append(call.p50_ms)
+                    if call.caller_cpu_ms is not None:
+                        layer.caller_cpu_ms.append(call.caller_cpu_ms)
     progress("layers measured")
-    return [Layer(name=name, p50_ms=rounds_of_it) for name, rounds_of_it in found.items()]
+    return list(found.values())
 
 
-def _redis(comparators: Comparators, calls: int, *words: str | bytes) -> float:
-    """Return the median time of a command over a plain socket: a Redis client takes its own."""
+def _redis(comparators: Comparators, calls: int, *words: str | bytes) -> Call:
+    """Return what a command takes over a plain socket: a Redis client takes time itself."""
     parts = [word.encode() if isinstance(word, str) else word for word in words]
     command = b"*%d\r\n" % len(parts)
     command += b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
-    latencies = []
+    latencies, cpu = [], time.process_time()
     with socket.create_connection(("127.0.0.1", comparators.ports.redis)) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(calls):
@@ -92,10 +105,10 @@ def _redis(comparators: Comparators, calls: int, *words: str | bytes) -> float:
             latencies.append(time.perf_counter() - began)
             if answer.startswith(b"-"):
                 raise RuntimeError(f"Redis refused {words[0]!r}: {answer!r}")
-    return 1000 * median(latencies)
+    return Call.of(latencies, time.process_time() - cpu)
 
 
-async def _sidecar(comparators: Comparators, calls: int) -> dict[str, float]:
+async def _sidecar(comparators: Comparators, calls: int) -> dict[str, Call]:
     address = comparators.sidecar_address(NAIVE)
     dapr_settings.DAPR_HTTP_PORT = comparators.ports.apps[NAIVE]["daprHTTPPort"]
 
@@ -107,9 +120,9 @@ async def _sidecar(comparators: Comparators, calls: int) -> dict[str, float]:
             return lambda: stub.SaveState(api_v1.SaveStateRequest(store_name=store, states=states))
 
         return {
-            SIDECAR_SAVE: await _median(calls, save("no-store")),
-            STORE_SAVE: await _median(calls, save("statestore")),
-            SIDECAR_PUBLISH: await _median(
+            SIDECAR_SAVE: await _repeated(calls, save("no-store")),
+            STORE_SAVE: await _repeated(calls, save("statestore")),
+            SIDECAR_PUBLISH: await _repeated(
                 calls,
                 lambda: stub.PublishEvent(
                     api_v1.PublishEventRequest(
@@ -120,14 +133,16 @@ async def _sidecar(comparators: Comparators, calls: int) -> dict[str, float]:
                     )
                 ),
             ),
-            SDK_SAVE: await _median(calls, lambda: client.save_state("statestore", KEY, DOCUMENT)),
+            SDK_SAVE: await _repeated(
+                calls, lambda: client.save_state("statestore", KEY, DOCUMENT)
+            ),
         }
 
 
-async def _median(calls: int, call: Callable[[], Awaitable[object]]) -> float:
-    latencies = []
+async def _repeated(calls: int, call: Callable[[], Awaitable[object]]) -> Call:
+    latencies, cpu = [], time.process_time()
     for _ in range(calls):
         began = time.perf_counter()
         await call()
         latencies.append(time.perf_counter() - began)
-    return 1000 * median(latencies)
+    return Call.of(latencies, time.process_time() - cpu)

@@ -210,10 +210,12 @@ class UpdatesChunk(BaseModel):
 
 
 class Layer(BaseModel):
-    """What a part of the way takes by itself, at one connection; a median for each round."""
+    """What a part of the way takes by itself, at one connection, in each round."""
 
     name: str
     p50_ms: list[float]
+    caller_cpu_ms: list[float] = []
+    """CPU time of the calling process for each call, where that is not wrk."""
 
 
 class Results(BaseModel):

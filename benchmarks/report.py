@@ -157,12 +157,20 @@ this is what throughput is made of.
 
 {_cpu_table(results)}"""
     if results.layers:
-        rows = [(layer.name, spread(Spread.of(layer.p50_ms))) for layer in results.layers]
+        rows = [
+            (
+                layer.name,
+                spread(Spread.of(layer.p50_ms)),
+                spread(Spread.of(layer.caller_cpu_ms)) if layer.caller_cpu_ms else "",
+            )
+            for layer in results.layers
+        ]
         text += f"""
 
-Latency at one connection, one call after the other: the p50 in milliseconds.
+Latency at one connection, one call after the other, and the CPU time that a call costs the calling
+process, which is Python as the service is.
 
-{table(("call", "p50, ms"), rows)}
+{table(("call", "p50, ms", "caller's CPU, ms"), rows)}
 
 {table(("layer of a save at one connection", "ms"), _differences(results.layers))}"""
     return text

@@ -49,10 +49,14 @@ class Burst(NamedTuple):
     def per_second(self) -> float:
         return self.requests / self.seconds
 
-    def refuse_errors(self) -> None:
+    def refuse_errors(self, request: Request, url: str) -> None:
         """Raise `Refused` if any answer was an error."""
         if self.errors:
-            raise Refused(f"{self.errors} in {self.requests} answers")
+            kinds = ", ".join(f"{count} × {kind}" for kind, count in self.errors.items())
+            raise Refused(
+                f"{request.method} {request.path} on {url}: {kinds} in {self.requests} answers;"
+                " the log of that service says why."
+            )
 
 
 def wrk() -> str:
