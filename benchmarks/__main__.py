@@ -1,6 +1,7 @@
 """Measures the services, and writes docs/performance.md: `make bench`."""
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -45,7 +46,7 @@ SMOKE = Extent(
     connections=(16,),
     rounds=1,
     seconds=1,
-    tasks=100,
+    tasks=300,
     flow_seconds=2,
     outbox_events=20,
     sizes=(50, 500),
@@ -70,13 +71,15 @@ def main() -> None:
     def progress(line: str) -> None:
         print(f"[{time.monotonic() - began:4.0f} s] {line}", file=sys.stderr, flush=True)
 
+    kept = Path(tempfile.mkdtemp(prefix="dapr-tasks-bench-"))
     try:
         wrk.wrk()
-        results = _measured(extent, wanted.only, wanted.systems, progress)
+        results = _measured(extent, wanted.only, wanted.systems, kept, progress)
     except (CannotStart, PartMissing, NeverAnnounced, wrk.Refused) as error:
-        sys.exit(str(error))
+        sys.exit(f"{error}\nData and logs of everything that ran are kept in {kept}.")
     except KeyboardInterrupt:
-        sys.exit("Interrupted; nothing was written.")
+        sys.exit(f"Interrupted; nothing was reported. Data and logs are in {kept}.")
+    shutil.rmtree(kept)
     complete = extent == FULL and set(wanted.only) == set(PARTS) and wanted.systems == SYSTEMS
     # Only a full run may replace the report of the last one.
     folder = DOCS if complete else Path(tempfile.mkdtemp(prefix="dapr-tasks-bench-"))
@@ -93,6 +96,7 @@ def _measured(
     extent: Extent,
     parts: tuple[str, ...],
     systems: tuple[str, ...],
+    kept: Path,
     progress: Callable[[str], None],
 ) -> Results:
     results = Results(
@@ -102,52 +106,49 @@ def _measured(
         rounds=extent.rounds,
         seconds=extent.seconds,
     )
-    with tempfile.TemporaryDirectory(prefix="dapr-tasks-bench-") as everything:
 
-        def folder(part: str) -> Path:
-            own = Path(everything) / part
-            own.mkdir()
-            return own
+    def folder(part: str) -> Path:
+        own = kept / part
+        own.mkdir()
+        return own
 
-        if works := [route for route in ROUTES if route in parts]:
-            results.throughput.samples += throughput.measure(
-                works,
-                folder("routes"),
-                connections=extent.connections,
-                rounds=extent.rounds,
-                seconds=extent.seconds,
-                systems=systems,
-                tasks=extent.tasks,
-                progress=progress,
-            )
-        if "flow" in parts:
-            results.flow = flow.measure(
-                folder("flow"), seconds=extent.flow_seconds, progress=progress
-            )
-        if "outbox" in parts:
-            results.outbox = outbox.measure(
-                folder("outbox"),
-                events=extent.outbox_events,
-                rounds=extent.rounds,
-                seconds=extent.seconds,
-                progress=progress,
-            )
-        if "growth" in parts:
-            results.growth = growth.measure(
-                folder("growth"), sizes=extent.sizes, repeats=extent.rounds, progress=progress
-            )
-        if "updates" in parts:
-            results.updates = growth.measure_updates(
-                folder("updates"), updates=extent.updates, chunks=extent.chunks, progress=progress
-            )
-        if "layers" in parts:
-            results.layers = layers.measure(
-                folder("layers"), calls=extent.calls, rounds=extent.rounds, progress=progress
-            )
-        if "startup" in parts:
-            results.startup_seconds = startup.measure(
-                folder("startup"), rounds=extent.rounds, progress=progress
-            )
+    if works := [route for route in ROUTES if route in parts]:
+        results.throughput.samples += throughput.measure(
+            works,
+            folder("routes"),
+            connections=extent.connections,
+            rounds=extent.rounds,
+            seconds=extent.seconds,
+            systems=systems,
+            tasks=extent.tasks,
+            progress=progress,
+        )
+    if "flow" in parts:
+        results.flow = flow.measure(folder("flow"), seconds=extent.flow_seconds, progress=progress)
+    if "outbox" in parts:
+        results.outbox = outbox.measure(
+            folder("outbox"),
+            events=extent.outbox_events,
+            rounds=extent.rounds,
+            seconds=extent.seconds,
+            progress=progress,
+        )
+    if "growth" in parts:
+        results.growth = growth.measure(
+            folder("growth"), sizes=extent.sizes, repeats=extent.rounds, progress=progress
+        )
+    if "updates" in parts:
+        results.updates = growth.measure_updates(
+            folder("updates"), updates=extent.updates, chunks=extent.chunks, progress=progress
+        )
+    if "layers" in parts:
+        results.layers = layers.measure(
+            folder("layers"), calls=extent.calls, rounds=extent.rounds, progress=progress
+        )
+    if "startup" in parts:
+        results.startup_seconds = startup.measure(
+            folder("startup"), rounds=extent.rounds, progress=progress
+        )
     return results
 
 

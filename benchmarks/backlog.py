@@ -46,8 +46,11 @@ class Broker:
                 return False
         return True
 
-    def wait_until_announced(self, count: int) -> float:
+    def wait_until_announced(self, count: int, after: str) -> float:
         """Wait until `count` events were published in all; return how many seconds it took.
+
+        Args:
+            after: names the changes in the error.
 
         Raises:
             NeverAnnounced: they were not.
@@ -56,8 +59,8 @@ class Broker:
         while (announced := self.announced()) < count:
             if time.monotonic() - began > PATIENCE_SECONDS:
                 raise NeverAnnounced(
-                    f"{count - announced} of {count} acknowledged changes are not on {EVENTS} after"
-                    f" {PATIENCE_SECONDS} s; the logs of the services say why."
+                    f"After {after}, {count - announced} acknowledged changes of {count} are not on"
+                    f" {EVENTS} within {PATIENCE_SECONDS} s."
                 )
             time.sleep(0.01)
         return time.monotonic() - began
@@ -73,7 +76,7 @@ class Broker:
             if time.monotonic() - began > PATIENCE_SECONDS:
                 raise NeverAnnounced(
                     f"Messages are still waiting in {', '.join(self._streams)} after"
-                    f" {PATIENCE_SECONDS} s; the logs of the services say why."
+                    f" {PATIENCE_SECONDS} s."
                 )
             time.sleep(0.02)
         if dead := self.dead_letters():

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.measurements import Samples, Spread
 from benchmarks.systems import DIRECT, EMPTY, NAIVE, OURS, SYSTEMS
@@ -81,6 +82,8 @@ def _panel(
             capsize=4,
         )
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     panel.set_xticks(range(len(connections)), [str(number) for number in connections])
     panel.set_xlabel("connections", color=INK)

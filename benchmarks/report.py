@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from textwrap import fill
 
 from benchmarks import layers, plots
 from benchmarks.goals import ROUTES, Verdict, verdicts
@@ -46,11 +47,11 @@ def _sections(results: Results) -> Iterator[str]:
     judged = verdicts(results)
     met = sum(verdict.met for verdict in judged)
     yield "# Performance"
-    yield (
-        "Made by `make bench`; the last section alone is written by hand, in `benchmarks/notes.md`."
-        " All systems ran beside each other on one machine and took the load in turn, so the ratios"
-        " hold better than the absolute figures. A figure is the median"
-        f" of {results.rounds} rounds, and in brackets the lowest and the highest. A ratio is of"
+    yield _wrapped(
+        "Made by `make bench`; the section before the last is written by hand, in"
+        " `benchmarks/notes.md`. All systems ran beside each other on one machine and took the load"
+        " in turn, so the ratios hold better than the absolute figures. A figure is the median"
+        f" of {results.rounds} rounds and in brackets the lowest and the highest. A ratio is of"
         " the same round."
     )
     yield _what_is_compared()
@@ -78,7 +79,7 @@ def _what_is_compared() -> str:
 
 All four have the models, the server and its options in common, and a Redis with append-only file,
 synchronised every second; the comparators share one of their own. Updates set `in_progress` and
-`pending` in turn, on 1,000 tasks."""
+`pending` in turn, each on another task than those under way."""
 
 
 def _throughput(results: Results) -> str:
@@ -141,8 +142,8 @@ def _announced(results: Results) -> str:
     return f"""\
 ## What a burst of writes leaves behind
 
-Read from the streams in Redis at the end of each burst of {results.seconds} s. Every acknowledged
-change was announced, or the run would have failed.
+Read from the streams in Redis at the end of each burst of {results.seconds} s. There were as many
+events as acknowledged changes in the end, or the run would have failed.
 
 {table(header, rows)}"""
 
@@ -226,7 +227,7 @@ def _differences(measured: list[Layer]) -> list[tuple[str, str]]:
         ("SDK, over a bare gRPC stub", over(layers.SDK_SAVE, layers.STORE_SAVE)),
         ("HTTP and FastAPI", spread(Spread.of(p50[layers.HTTP_EMPTY]))),
         (
-            "service: the whole POST over its HTTP and one save through the SDK",
+            "service: what a POST takes beyond HTTP and one save through the SDK",
             _rest(p50),
         ),
     ]
@@ -269,7 +270,7 @@ def _others(results: Results) -> str:
             "- **Start to ready**, of all processes, with an empty state:"
             f" {spread(Spread.of(results.startup_seconds))} s."
         )
-    text = "## The other figures\n\n" + "\n".join(lines)
+    text = "## The other figures\n\n" + "\n".join(_wrapped(line, "  ") for line in lines)
     if growth := results.growth:
         rows = [
             (
@@ -315,6 +316,10 @@ Resident memory in the end, in MB: {memory}."""
         )
         text += f"\n\n### One task, updated again and again\n\n{table(header, rows)}"
     return text
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return fill(text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _conditions(results: Results) -> str:

@@ -26,12 +26,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def number(value: float) -> str:
     """Return a figure with about three digits."""
-    if abs(value) >= 100:
+    size = abs(value)
+    if size == 0 or size >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"
 
 
 def spread(values: Spread) -> str:
+    if values.low == values.high:
+        return number(values.median)
     return f"{number(values.median)} ({number(values.low)}–{number(values.high)})"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import wrk
 from benchmarks.backlog import Broker
-from benchmarks.client import TASK, ask, connected, file_of_tasks
+from benchmarks.client import TASK, all_of, ask, connected, file_of_tasks
 from benchmarks.measurements import Sample
 from benchmarks.systems import NAIVE, SYSTEMS, Target, running
 from benchmarks.wrk import Burst, Request
@@ -23,6 +23,7 @@ REQUESTS = {
 WRITES = (POST, PUT)
 # Updates are of different tasks as long as these are more than the connections.
 TASKS = 1_000
+FINISHING_CONNECTIONS = 16
 # As in wrk.lua.
 STATUSES = ("in_progress", "pending")
 
@@ -80,7 +81,7 @@ class Load:
             successes = burst.requests - burst.errors.get("status", 0)
             wanted = announced_before + successes
             not_announced = max(0, wanted - self._broker.announced())
-            self._broker.wait_until_announced(wanted)
+            self._broker.wait_until_announced(wanted, f"{work} on {connections} connections")
             announced_after = time.monotonic() - ended
             self._broker.wait_until_idle()
             idle_after = time.monotonic() - ended
@@ -89,7 +90,7 @@ class Load:
         }
         spent["load generator"] = burst.cpu_seconds
         if work == PUT and self._broker:
-            self._finish_updates(burst, connections)
+            self._finish_updates(self._broker)
         return Sample(
             work=work,
             connections=connections,
@@ -112,28 +113,26 @@ class Load:
         first = self._next_update if work == PUT else 0
         burst = wrk.run(self._target.url, request, connections, seconds, ids, first)
         if work == PUT:
-            self._first_update, self._next_update = first, burst.next_number
+            self._next_update = burst.next_number
         return burst
 
-    def _finish_updates(self, burst: Burst, connections: int) -> None:
-        """Make the updates that the load generator cut off.
+    def _finish_updates(self, broker: Broker) -> None:
+        """Make the updates that the load generator cut off when its time was over.
 
-        Or the next burst would set statuses that the tasks have already, which changes nothing.
+        Or the next burst would set statuses that the tasks have already, which announces nothing.
         """
         ids = self._ids.read_text().split()
-        # wrk makes its first request once more than it sends it.
-        cut_off = range(
-            max(self._first_update, burst.next_number - connections - 1), burst.next_number
-        )
-        skipped = range(self._first_update, min(self._first_update + 2, burst.next_number))
+        first = max(0, self._next_update - len(ids))
 
         async def finish() -> None:
             async with connected(self._target.url) as session:
-                for number in (*skipped, *cut_off):
-                    status = STATUSES[number // len(ids) % len(STATUSES)]
-                    path = f"/tasks/{ids[number % len(ids)]}/status?status={status}"
-                    await ask(session, "PUT", path)
+
+                async def update(place: int) -> None:
+                    turn, index = divmod(first + place, len(ids))
+                    status = STATUSES[turn % len(STATUSES)]
+                    await ask(session, "PUT", f"/tasks/{ids[index]}/status?status={status}")
+
+                await all_of(self._next_update - first, FINISHING_CONNECTIONS, update)
 
         asyncio.run(finish())
-        assert self._broker
-        self._broker.wait_until_idle()
+        broker.wait_until_idle()

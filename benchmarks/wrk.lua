@@ -41,7 +41,11 @@ function request()
     return unchanging
   end
   local number = next_number
-  next_number = number + 1
+  -- wrk makes its first request once more, to look at it.
+  if looked_at then
+    next_number = number + 1
+  end
+  looked_at = true
   local turn = math.floor(number / #ids) % #statuses
   return before .. ids[number % #ids + 1] .. after[turn + 1]
 end

@@ -54,8 +54,7 @@ class Burst(NamedTuple):
         if self.errors:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in self.errors.items())
             raise Refused(
-                f"{request.method} {request.path} on {url}: {kinds} in {self.requests} answers;"
-                " the log of that service says why."
+                f"{request.method} {request.path} on {url}: {kinds} in {self.requests} answers."
             )
 
 
