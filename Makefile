@@ -20,6 +20,10 @@ down: install ## Stop what `make up` started
 test: runtime ## Run all tests, on systems and ports of their own
 	@$(VENV)/python -m pytest
 
+.PHONY: bench
+bench: runtime ## Measure everything and write docs/performance.md (half an hour; SMOKE=1: two minutes)
+	@$(VENV)/python -m benchmarks $(if $(SMOKE),--smoke)
+
 .PHONY: check
 check: install ## Check style, types and imports
 	$(VENV)/ruff check .

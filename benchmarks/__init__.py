@@ -1,0 +1,1 @@
+"""Measures the services against what one would write instead: `make bench`."""
