@@ -20,6 +20,10 @@ down: install ## Stop what `make up` started
 test: runtime ## Run all tests, on systems and ports of their own
 	@$(VENV)/python -m pytest
 
+.PHONY: faults
+faults: runtime ## Break a system of its own in every way, and check that it kept its word
+	@$(VENV)/python -m faults
+
 .PHONY: check
 check: install ## Check style, types and imports
 	$(VENV)/ruff check .
