@@ -122,6 +122,11 @@ class Ledger:
             histories[owner].delivered.append(id)
         for batch in batches:
             last = check(histories[batch])
+            batch.unexpected += [
+                f"{task_id} is deleted, announced, and still has a key in the store"
+                for task_id, task in histories[batch].stored.items()
+                if task.deleted
+            ]
             for column, found in last.found.items():
                 if len(found) < len(batch.verdict.found[column]):
                     last.found[column] = batch.verdict.found[column]

@@ -127,9 +127,12 @@ def _announced(received: Iterable[Announcement], verdict: Verdict) -> dict[str, 
         change = announcement.change
         if announcement.id != f"{change.task_id}:{change.version}":
             verdict.found["altered"].append(f"{change}: its event has the id {announcement.id}")
-        first = announced[change.task_id].setdefault(change.version, change)
-        if first is not change:
+        versions = announced[change.task_id]
+        if change.version not in versions:
+            versions[change.version] = change
+        else:
             verdict.repeated += 1
+            first = versions[change.version]
             if first != change:
                 verdict.found["altered"].append(f"{first}: came again as {change}")
     return announced
