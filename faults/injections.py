@@ -22,7 +22,8 @@ REFUSAL_SECONDS = 5
 WHOLE_WITHIN_SECONDS = 60
 
 TASK_API, NOTIFICATIONS = "task-api", "notification-service"
-REPLICA = "a replica of task-api"
+REPLICA = "replica of task-api"
+INSTANCES = (TASK_API, f"sidecar of {TASK_API}", REPLICA, f"sidecar of {REPLICA}")
 PARTS = (
     TASK_API,
     f"sidecar of {TASK_API}",
@@ -61,7 +62,9 @@ class Target:
         if REPLICA not in self._parts:
             url = await asyncio.to_thread(self.system.add_replica, TASK_API)
             self.urls.append(url)
-            self._parts[REPLICA] = listener(int(url.rpartition(":")[2]))
+            replica = listener(int(url.rpartition(":")[2]))
+            sidecar = listener(int(replica.environ()["DAPR_HTTP_PORT"]))
+            self._parts |= {REPLICA: replica, f"sidecar of {REPLICA}": sidecar}
 
     async def kill(self, part: str) -> float:
         moment = time.monotonic()
@@ -69,7 +72,10 @@ class Target:
         return moment
 
     async def kill_one_of_two(self) -> float:
-        return await self.kill(self._chance.choice([TASK_API, REPLICA]))
+        return await self.kill(self._chance.choice(INSTANCES))
+
+    async def pause_one_of_two(self) -> float:
+        return await self.pause(self._chance.choice(INSTANCES))
 
     async def pause(self, part: str) -> float:
         process = self._parts[part]
@@ -163,6 +169,11 @@ FAULTS = (
         "kill of one of two task-api replicas",
         Target.kill_one_of_two,
         is_kill=True,
+        on_replicas=True,
+    ),
+    Fault(
+        "pause of one of two task-api replicas",
+        Target.pause_one_of_two,
         on_replicas=True,
     ),
 )

@@ -6,6 +6,7 @@ that the task has moved on.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,8 @@ import aiohttp
 from faults.history import COMPLETED, CREATED, Change
 
 CHANGES_A_SECOND = 58
+BURSTS_A_SECOND = 7
+"""Requests start together, so that a fault that follows a burst finds some of them under way."""
 CLIENTS = 32
 PATIENCE_SECONDS = (1.5, 4.0, 12.0)
 """How long clients wait for an answer: less and more than task-api takes to answer 503."""
@@ -132,7 +135,12 @@ class Load:
         now = time.monotonic()
         moment = max(now, self._next_slot)
         self._next_slot = moment + places / CHANGES_A_SECOND
-        await asyncio.sleep(moment - now)
+        await asyncio.sleep(_next_burst(moment) - now)
+
+    async def burst(self) -> None:
+        """Return when requests start."""
+        now = time.monotonic()
+        await asyncio.sleep(_next_burst(now) - now)
 
     async def until_answered(
         self,
@@ -194,6 +202,10 @@ class Load:
                 self._waiting.remove(waiting)
                 if not first.done():
                     first.set_result(answer.at)
+
+
+def _next_burst(moment: float) -> float:
+    return math.ceil(moment * BURSTS_A_SECOND) / BURSTS_A_SECOND
 
 
 class _Life:

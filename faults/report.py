@@ -238,7 +238,8 @@ def as_page(run: Run) -> str:
         " sent both ways, or loses the answers alone.",
         "- **delay**: for 10 s every answer of Redis comes 2 s later.",
         "- **Redis refuses writes**: for 5 s it is out of memory (`maxmemory 1`, `noeviction`).",
-        "- **replicas**: two task-apis take the load, and one of them is killed.",
+        "- **replicas**: two task-apis take the load; one of them, or its sidecar, is killed or"
+        " frozen.",
         "",
         "## What is counted",
         "",
