@@ -9,9 +9,10 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import aiohttp
@@ -45,7 +46,6 @@ class Acknowledged:
 class Answer:
     status: int
     task: dict[str, Any] | None
-    url: str
     started: float
     at: float
 
@@ -73,10 +73,11 @@ class Load:
         self._urls = list(urls)
         self._name = name
         self._seed = seed
-        self._stopping = False
+        self.stopping = False
+        """No client begins anything new."""
         self._next_slot = 0.0
         self._lives = 0
-        self._waiting: list[tuple[float, str | None, asyncio.Future[float]]] = []
+        self._waiting: list[tuple[float, asyncio.Future[float]]] = []
         self._open = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
@@ -92,31 +93,31 @@ class Load:
 
     async def __aexit__(self, *error: Any) -> None:
         """Return once every client knows what became of its last request."""
-        self._stopping = True
+        self.stopping = True
         await self._open.__aexit__(*error)
 
-    async def first_acknowledgement(self, since: float, url: str | None = None) -> float:
+    async def first_acknowledgement(self, since: float) -> float:
         """Return when the first change that was requested after `since` was acknowledged.
 
         Args:
             since: a moment of `time.monotonic()`.
-            url: count only what this instance answers.
         """
         first: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._waiting.append((since, url, first))
+        self._waiting.append((since, first))
         return await first
 
     def completed_since(self, moment: float) -> set[str]:
         """Return the titles of the tasks whose completion was requested after `moment`."""
+        since = takewhile(lambda each: each.at >= moment, reversed(self.acknowledged))
         return {
             each.change.title
-            for each in reversed(self.acknowledged)
+            for each in since
             if each.started >= moment and each.change.type == COMPLETED
         }
 
     async def _client(self, number: int) -> None:
         chance = random.Random(f"{self._seed} {number}")
-        while not self._stopping:
+        while not self.stopping:
             self._lives += 1
             title = f"{self._name} {self._lives}"
             shared = chance.randrange(SHARED_ONE_IN) == 0
@@ -125,10 +126,6 @@ class Load:
                 await life(self, title, chance).live()
             except Abandoned as surprise:
                 self.surprises.append(str(surprise))
-
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
 
     async def slot(self, places: int = 1) -> None:
         """Wait for the turn of as many changes; what an outage left undone is not caught up."""
@@ -142,9 +139,8 @@ class Load:
         now = time.monotonic()
         await asyncio.sleep(_next_burst(now) - now)
 
-    async def until_answered(
-        self,
-        send: Callable[[], Awaitable[Answer]],
+    async def send(
+        self, chance: random.Random, method: str, path: str, **arguments: Any
     ) -> tuple[Answer, bool]:
         """Send a request until it is answered; return also whether it was sent before in vain."""
         deadline = time.monotonic() + GIVES_UP_SECONDS
@@ -152,7 +148,7 @@ class Load:
         again = False
         while time.monotonic() < deadline:
             with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                answer = await send()
+                answer = await self._send_once(chance, method, path, **arguments)
                 if answer.status != 503:
                     return answer, again
             again = True
@@ -160,7 +156,7 @@ class Load:
             pause = min(2 * pause, 0.2)
         raise Abandoned(f"{self._name}: a request got no answer for {GIVES_UP_SECONDS} s")
 
-    async def request(
+    async def _send_once(
         self, chance: random.Random, method: str, path: str, **arguments: Any
     ) -> Answer:
         assert self._session
@@ -171,7 +167,7 @@ class Load:
             method, url + path, timeout=patience, **arguments
         ) as response:
             body = await response.json(content_type=None) if response.status != 204 else None
-        return Answer(response.status, body, url, started, time.monotonic())
+        return Answer(response.status, body, started, time.monotonic())
 
     def acknowledge(self, answer: Answer, type: str) -> None:
         task = answer.task
@@ -197,8 +193,8 @@ class Load:
     def _count(self, answer: Answer) -> None:
         self.changes += 1
         for waiting in list(self._waiting):
-            since, url, first = waiting
-            if answer.started >= since and url in (None, answer.url):
+            since, first = waiting
+            if answer.started >= since:
                 self._waiting.remove(waiting)
                 if not first.done():
                     first.set_result(answer.at)
@@ -215,21 +211,32 @@ class _Life:
         self.load = load
         self.title = title
         self.chance = chance
+        # Apart from what the client wants: how often it has to send is not the seed's to say.
+        self._sending = random.Random(title)
         self.task: dict[str, Any] = {}
 
     @property
     def path(self) -> str:
         return f"/tasks/{self.task['id']}"
 
+    async def send(self, method: str, path: str, **arguments: Any) -> tuple[Answer, bool]:
+        return await self.load.send(self._sending, method, path, **arguments)
+
     async def create(self) -> None:
         body = {"title": self.title, "priority": self.chance.randint(1, 5)}
         key = {"Idempotency-Key": self.title}
         await self.load.slot()
-        answer, _ = await self.load.until_answered(
-            lambda: self.load.request(self.chance, "POST", "/tasks", json=body, headers=key)
-        )
+        answer, _ = await self.send("POST", "/tasks", json=body, headers=key)
         self.expect(answer, 201, version=1, status="pending", **body)
         self.load.acknowledge(answer, CREATED)
+
+    async def delete(self, headers: dict[str, str]) -> None:
+        await self.load.slot()
+        answer, again = await self.send("DELETE", self.path, headers=headers)
+        # Gone already, by an attempt of its own.
+        if answer.status != 204 and not (again and answer.status == 404):
+            raise Abandoned(f"{self.title}: wanted 204 for its deletion, got {answer}")
+        self.load.acknowledge_deletion(self.task["id"], answer)
 
     def expect(self, answer: Answer, code: int, **fields: Any) -> None:
         """Take the answer's task for what the task is now, if it is as it should be."""
@@ -269,7 +276,7 @@ class _OwnTask(_Life):
                 )
                 fresh_title = fresh_title and status != "completed"
         if self.chance.random() < 0.6 and not self.load.stopping:
-            await self._delete()
+            await self.delete({"If-Match": f'"{self.task["version"]}"'})
 
     async def _change(
         self, method: str, path: str, type: str, body: dict[str, Any] | None, **wanted: Any
@@ -277,30 +284,13 @@ class _OwnTask(_Life):
         version = self.task["version"]
         wanted |= body or {}
         await self.load.slot()
-        answer, again = await self.load.until_answered(
-            lambda: self.load.request(
-                self.chance, method, path, json=body, headers={"If-Match": f'"{version}"'}
-            )
+        answer, again = await self.send(
+            method, path, json=body, headers={"If-Match": f'"{version}"'}
         )
         if again and answer.status == 412:  # by an attempt of its own
-            answer, _ = await self.load.until_answered(
-                lambda: self.load.request(self.chance, "GET", self.path)
-            )
+            answer, _ = await self.send("GET", self.path)
         self.expect(answer, 200, version=version + 1, **wanted)
         self.load.acknowledge(answer, type)
-
-    async def _delete(self) -> None:
-        version = self.task["version"]
-        await self.load.slot()
-        answer, again = await self.load.until_answered(
-            lambda: self.load.request(
-                self.chance, "DELETE", self.path, headers={"If-Match": f'"{version}"'}
-            )
-        )
-        if answer.status == 204 or (again and answer.status == 404):
-            self.load.acknowledge_deletion(self.task["id"], answer)
-        else:
-            raise Abandoned(f"{self.title}: wanted 204 for its deletion, got {answer}")
 
 
 class _SharedTask(_Life):
@@ -312,22 +302,10 @@ class _SharedTask(_Life):
             await self.load.slot(TOGETHER)
             await asyncio.gather(*(self._rename(f"{turn}{each}") for each in range(TOGETHER)))
         if self.chance.random() < 0.5:
-            await self._delete()
+            await self.delete({})
 
     async def _rename(self, suffix: str) -> None:
         body = {"title": f"{self.title}.{suffix}"}
-        answer, _ = await self.load.until_answered(
-            lambda: self.load.request(self.chance, "PATCH", self.path, json=body)
-        )
+        answer, _ = await self.send("PATCH", self.path, json=body)
         self.expect(answer, 200, **body)
         self.load.acknowledge(answer, UPDATED)
-
-    async def _delete(self) -> None:
-        await self.load.slot()
-        answer, again = await self.load.until_answered(
-            lambda: self.load.request(self.chance, "DELETE", self.path)
-        )
-        if answer.status == 204 or (again and answer.status == 404):
-            self.load.acknowledge_deletion(self.task["id"], answer)
-        else:
-            raise Abandoned(f"{self.title}: wanted 204 for its deletion, got {answer}")
