@@ -67,9 +67,11 @@ class Target:
             self._parts |= {REPLICA: replica, f"sidecar of {REPLICA}": sidecar}
 
     async def kill(self, part: str) -> float:
-        moment = time.monotonic()
-        self._parts[part] = await asyncio.to_thread(self.system.restart, self._parts[part])
-        return moment
+        died: list[float] = []
+        self._parts[part] = await asyncio.to_thread(
+            self.system.restart_after, self._parts[part], lambda: died.append(time.monotonic())
+        )
+        return died[0]
 
     async def kill_one_of_two(self) -> float:
         return await self.kill(self._chance.choice(INSTANCES))

@@ -206,14 +206,18 @@ class LocalSystem:
         """Return the process that listens on the port of a service's sidecar."""
         return listener(self.ports.apps[app_id]["daprHTTPPort"])
 
-    def restart(self, process: psutil.Process) -> psutil.Process:
+    def restart(self, process: psutil.Process) -> None:
         """Kill a process of the system and start the same command again, as a kubelet would."""
-        return self.restart_after(process, lambda: None)
+        self.restart_after(process, lambda: None)
 
     def restart_after(
         self, process: psutil.Process, meanwhile: Callable[[], None]
     ) -> psutil.Process:
-        """Kill a process of the system, do something, and start the same command again."""
+        """Kill a process of the system, do something, and start the same command again.
+
+        Returns:
+            The process that was started.
+        """
         command, environment, cwd = process.cmdline(), process.environ(), process.cwd()
         started_here = next((n for n, p in self._processes.items() if p.pid == process.pid), None)
         if started_here:
