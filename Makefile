@@ -24,6 +24,10 @@ test: runtime ## Run all tests, on systems and ports of their own
 bench: runtime ## Measure everything and write docs/performance.md (half an hour; SMOKE=1: two minutes)
 	@$(VENV)/python -m benchmarks $(if $(SMOKE),--smoke)
 
+.PHONY: faults
+faults: runtime ## Break a system of its own in every way, and check that it kept its word
+	@$(VENV)/python -m faults
+
 .PHONY: check
 check: install ## Check style, types and imports
 	$(VENV)/ruff check .

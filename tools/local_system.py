@@ -56,7 +56,7 @@ class Ports:
     @classmethod
     def free(cls, run_file: dict[str, Any]) -> "Ports":
         """Return ports that nobody listens on, of a range that no outgoing connection uses."""
-        free = _free_ports()
+        free = free_ports()
         return cls(
             next(free),
             {name: next(free) for name in SCHEDULER_PORTS},
@@ -101,10 +101,17 @@ class LocalSystem:
         )
 
     @classmethod
-    def for_test(cls, state: Path, *, shows_tokens: bool = True) -> "LocalSystem":
-        """Return a system like that of `make up`, on free ports, with its state in `state`."""
+    def for_test(
+        cls, state: Path, *, shows_tokens: bool = True, redis_proxy_port: int | None = None
+    ) -> "LocalSystem":
+        """Return a system like that of `make up`, on free ports, with its state in `state`.
+
+        Args:
+            redis_proxy_port: where the sidecars find Redis, if not on its own port.
+        """
         ports = Ports.free(yaml.safe_load((ROOT / "dapr.yaml").read_text()))
-        return cls(state, _render(state, ports), ports, shows_tokens=shows_tokens)
+        run_file = _render(state, ports, redis_proxy_port or ports.redis)
+        return cls(state, run_file, ports, shows_tokens=shows_tokens)
 
     def __enter__(self) -> "LocalSystem":
         try:
@@ -193,18 +200,24 @@ class LocalSystem:
 
     def app(self, app_id: str) -> psutil.Process:
         """Return the process that listens on the port of a service."""
-        return _listener(self.ports.apps[app_id]["appPort"])
+        return listener(self.ports.apps[app_id]["appPort"])
 
     def sidecar(self, app_id: str) -> psutil.Process:
         """Return the process that listens on the port of a service's sidecar."""
-        return _listener(self.ports.apps[app_id]["daprHTTPPort"])
+        return listener(self.ports.apps[app_id]["daprHTTPPort"])
 
     def restart(self, process: psutil.Process) -> None:
         """Kill a process of the system and start the same command again, as a kubelet would."""
         self.restart_after(process, lambda: None)
 
-    def restart_after(self, process: psutil.Process, meanwhile: Callable[[], None]) -> None:
-        """Kill a process of the system, do something, and start the same command again."""
+    def restart_after(
+        self, process: psutil.Process, meanwhile: Callable[[], None]
+    ) -> psutil.Process:
+        """Kill a process of the system, do something, and start the same command again.
+
+        Returns:
+            The process that was started.
+        """
         command, environment, cwd = process.cmdline(), process.environ(), process.cwd()
         started_here = next((n for n, p in self._processes.items() if p.pid == process.pid), None)
         if started_here:
@@ -212,11 +225,12 @@ class LocalSystem:
         process.kill()
         process.wait(STOP_SECONDS)
         meanwhile()
-        self._spawn(f"{Path(command[0]).name}-{time.monotonic_ns()}", command, environment, cwd)
+        name = f"{Path(command[0]).name}-{time.monotonic_ns()}"
+        return self._spawn(name, command, environment, cwd)
 
     def add_replica(self, app_id: str) -> str:
         """Start another instance of a service, with a sidecar of its own; return its base URL."""
-        free = _free_ports()
+        free = free_ports()
         others = {str(port): str(next(free)) for port in self.ports.apps[app_id].values()}
         for process in (self.sidecar(app_id), self.app(app_id)):
             environment = {
@@ -233,6 +247,10 @@ class LocalSystem:
 
     def wait_until_ready(self, app_id: str) -> None:
         self._await(app_id, lambda: _answers(self.url(app_id, "/health/ready")))
+
+    def run_beside(self, name: str, command: list[str]) -> psutil.Process:
+        """Start a program that belongs to the system and ends with it, with a log of its own."""
+        return self._spawn(name, command)
 
     def ended(self) -> str | None:
         """Return the name of a part that is no longer running, or None."""
@@ -312,7 +330,7 @@ class LocalSystem:
                 )
 
 
-def _render(state: Path, ports: Ports) -> Path:
+def _render(state: Path, ports: Ports, redis_port: int) -> Path:
     """Write the run file and its resources with other ports and paths to `state`."""
     run_file = yaml.safe_load((ROOT / "dapr.yaml").read_text())
     common = run_file["common"]
@@ -320,7 +338,7 @@ def _render(state: Path, ports: Ports) -> Path:
     resources.mkdir(parents=True, exist_ok=True)
     for source in (ROOT / common["resourcesPaths"][0]).glob("*.yaml"):
         text = source.read_text()
-        text = text.replace(f"127.0.0.1:{REDIS_PORT}", f"127.0.0.1:{ports.redis}")
+        text = text.replace(f"127.0.0.1:{REDIS_PORT}", f"127.0.0.1:{redis_port}")
         (resources / source.name).write_text(text.replace(".local/", f"{state}/"))
     config = state / common["configFilePath"]
     config.write_text((ROOT / config.name).read_text().replace(".local/", f"{state}/"))
@@ -334,7 +352,8 @@ def _render(state: Path, ports: Ports) -> Path:
     return target
 
 
-def _free_ports() -> Iterator[int]:
+def free_ports() -> Iterator[int]:
+    """Yield ports that nobody listens on, of a range that no outgoing connection uses."""
     candidates = random.sample(TEST_PORTS, len(TEST_PORTS))
     return (port for port in candidates if not _listens(port))
 
@@ -355,7 +374,8 @@ def _answers(url: str) -> bool:
     return False
 
 
-def _listener(port: int) -> psutil.Process:
+def listener(port: int) -> psutil.Process:
+    """Return the process that listens on `port`."""
     # One process after the other: macOS lets only root look at all of them at once.
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -368,7 +388,7 @@ def _listener(port: int) -> psutil.Process:
 
 def _name_of_listener(port: int) -> str:
     try:
-        process = _listener(port)
+        process = listener(port)
         return f"{process.name()} (process {process.pid})"
     except (LookupError, psutil.Error):
         return "another program"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 TOOLS = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dapr-tasks"
@@ -29,13 +30,11 @@ GO = "1.26.6"
 OLDEST_GO = (1, 26, 5)
 REDIS = "6.2"
 OLDEST_REDIS = (6, 2)
+TOXIPROXY = "2.12.0"
+OLDEST_TOXIPROXY = (2, 5)
 
 # The flavour that `dapr init` installs: the other one has no name resolution by SQLite.
 DAPR_TAGS = "allcomponents"
-VERSION_SYMBOLS = {
-    "dapr": f"github.com/dapr/dapr/pkg/buildinfo.version={DAPR}",
-    "dapr-cli": f"main.version={CLI}",
-}
 SLOW_SECONDS = 3
 
 
@@ -43,9 +42,48 @@ class PartMissing(Exception):
     """A program that cannot be found and cannot be had; the text says what to do."""
 
 
+class _GoProgram(NamedTuple):
+    """A program that is built from a Go module, with the module that pins it beside this file."""
+
+    name: str
+    version: str
+    folder: str
+    package: str
+    version_symbol: str
+    mend: str
+
+
+def _of_dapr(name: str, version: str, folder: str, package: str, symbol: str) -> _GoProgram:
+    return _GoProgram(
+        name,
+        version,
+        folder,
+        package,
+        symbol,
+        f"Or install {version} yourself: {name} on the PATH or in ~/.dapr/bin, where"
+        " `dapr init --slim` puts Dapr's programs.",
+    )
+
+
+_MODULE = "github.com/dapr/dapr"
+_DAPRD, _SCHEDULER = (
+    _of_dapr(name, DAPR, "dapr", f"{_MODULE}/cmd/{name}", f"{_MODULE}/pkg/buildinfo.version")
+    for name in ("daprd", "scheduler")
+)
+_DAPR_CLI = _of_dapr("dapr", CLI, "dapr-cli", "github.com/dapr/cli", "main.version")
+_TOXIPROXY = _GoProgram(
+    "toxiproxy-server",
+    TOXIPROXY,
+    "toxiproxy",
+    "github.com/Shopify/toxiproxy/v2/cmd/server",
+    "github.com/Shopify/toxiproxy/v2.Version",
+    f"Or install {TOXIPROXY} yourself: toxiproxy-server on the PATH.",
+)
+
+
 def daprd() -> Path:
     """Return the path of Dapr's sidecar."""
-    return _installed("daprd", OLDEST_DAPR) or _built("daprd")
+    return _installed("daprd", OLDEST_DAPR) or _built(_DAPRD)
 
 
 def scheduler() -> Path:
@@ -53,17 +91,22 @@ def scheduler() -> Path:
     sidecar = _installed("daprd", OLDEST_DAPR)
     if sidecar and (beside := sidecar.with_name("scheduler")).exists():
         return beside
-    return _built("scheduler")
+    return _built(_SCHEDULER)
 
 
 def dapr_cli() -> Path:
     """Return the path of the dapr CLI."""
-    return _installed("dapr", OLDEST_CLI) or _built("dapr")
+    return _installed("dapr", OLDEST_CLI) or _built(_DAPR_CLI)
 
 
 def redis_server() -> Path:
     """Return the path of a Redis server."""
     return _installed("redis-server", OLDEST_REDIS) or _redis_from_pypi()
+
+
+def toxiproxy() -> Path:
+    """Return the path of the proxy that cuts and delays connections, for `make faults`."""
+    return _installed("toxiproxy-server", OLDEST_TOXIPROXY) or _built(_TOXIPROXY)
 
 
 def _installed(name: str, oldest: tuple[int, ...]) -> Path | None:
@@ -85,16 +128,19 @@ def _version(program: Path, *arguments: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in match.groups() if part) if match else None
 
 
-def _built(name: str) -> Path:
-    """Return a program of Dapr's from the cache, built if it is not there."""
-    module = "dapr-cli" if name == "dapr" else "dapr"
-    package = "github.com/dapr/cli" if name == "dapr" else f"github.com/dapr/dapr/cmd/{name}"
-    version = CLI if name == "dapr" else DAPR
+def version_text(program: Path) -> str:
+    """Return the version that a program says it has."""
+    return ".".join(str(number) for number in _version(program) or ("unknown",))
+
+
+def _built(program: _GoProgram) -> Path:
+    """Return a program from the cache, built if it is not there."""
 
     def build(target: Path) -> None:
         command: list[str | Path] = [
             *(_go(), "build", "-trimpath", "-mod=readonly", "-tags", DAPR_TAGS),
-            *("-ldflags", f"-s -w -X {VERSION_SYMBOLS[module]}", "-o", target, package),
+            *("-ldflags", f"-s -w -X {program.version_symbol}={program.version}"),
+            *("-o", target, program.package),
         ]
         environment = {
             **os.environ,
@@ -104,15 +150,15 @@ def _built(name: str) -> Path:
             "GOWORK": "off",
         }
         _run_showing_time(
-            f"Building {name} {version} from its Go module (once; minutes on two cores)",
+            f"Building {program.name} {program.version} from its Go module"
+            " (once; Dapr's take minutes on two cores)",
             command,
-            cwd=TOOLS / module,
+            cwd=TOOLS / program.folder,
             environment=environment,
-            mend=f"Or install {version} yourself: {name} on the PATH or in ~/.dapr/bin, where"
-            " `dapr init --slim` puts Dapr's programs.",
+            mend=program.mend,
         )
 
-    return _cached(f"{name}-{version}", build)
+    return _cached(f"{program.name}-{program.version}", build)
 
 
 def _go() -> Path:

@@ -1,0 +1,77 @@
+"""What can be seen of a system from outside its services: the store, the logs, the lists."""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from redis import Redis
+
+from faults.history import Notification, StoredTask
+from faults.probe import change_of
+
+DOCUMENTS = "task-api||task-"
+DELIVERY = re.compile(r"notification_delivered\b.*?\bnotification_id[=\": ]+(\w+)")
+AT_ONCE = 500
+
+
+def stored_tasks(redis: Redis, *, but: Collection[str] = ()) -> dict[str, StoredTask]:
+    """Return the tasks in the store, by id, without those in `but`."""
+    keys = [
+        key
+        for key in redis.scan_iter(f"{DOCUMENTS}*", count=10_000)
+        if key.removeprefix(DOCUMENTS) not in but
+    ]
+    found = {}
+    for start in range(0, len(keys), AT_ONCE):
+        some = keys[start : start + AT_ONCE]
+        pipeline = redis.pipeline(transaction=False)
+        for key in some:
+            pipeline.hget(key, "data")
+        for key, value in zip(some, pipeline.execute(), strict=True):
+            document = json.loads(value) if value else {}
+            # A document without a task holds the place of one that was never made.
+            if document.get("task"):
+                changes = tuple(change_of(change["event"]) for change in document["history"])
+                found[key.removeprefix(DOCUMENTS)] = StoredTask(document["deleted"], changes)
+    return found
+
+
+async def listed_notifications(
+    session: aiohttp.ClientSession, url: str, known: Collection[str] = ()
+) -> list[Notification]:
+    """Return what GET /notifications lists, newest first, up to a page that is `known` by id."""
+    found: list[Notification] = []
+    query = {"limit": "100"}
+    while True:
+        async with session.get(f"{url}/notifications", params=query) as answer:
+            answer.raise_for_status()
+            page: dict[str, Any] = await answer.json()
+        fresh = [
+            Notification(each["id"], each["task_id"], each["message"]) for each in page["items"]
+        ]
+        found += fresh
+        if page["next_cursor"] is None or (
+            fresh and known and all(each.id in known for each in fresh)
+        ):
+            return found
+        query["cursor"] = page["next_cursor"]
+
+
+async def dead_letters(session: aiohttp.ClientSession, url: str) -> list[str]:
+    """Return why messages could not be handled, for the newest 100 of those."""
+    async with session.get(f"{url}/dead-letters", params={"limit": "100"}) as answer:
+        answer.raise_for_status()
+        page = await answer.json()
+    return [f"dead letter: {letter['reason']}" for letter in page["items"]]
+
+
+def logged_deliveries(logs: Path) -> Iterator[str]:
+    """Yield the notification's id of each delivery that the logs tell of."""
+    for log in sorted(logs.glob("*.log")):
+        with log.open(errors="replace") as lines:
+            for line in lines:
+                if match := DELIVERY.search(line):
+                    yield match[1]
