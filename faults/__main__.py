@@ -27,6 +27,8 @@ def main() -> None:
         run = asyncio.run(campaign.run(plan, state, _say))
     except (CannotStart, PartMissing) as error:
         sys.exit(f"{error}\nThe logs are in {state}/logs.")
+    except KeyboardInterrupt:
+        sys.exit(f"\nStopped; the logs are in {state}/logs.")
     except BaseException:
         print(f"\nThe run did not end; its logs are in {state}/logs.", file=sys.stderr)
         raise

@@ -202,6 +202,7 @@ class Ledger:
 async def run(plan: Plan, state: Path, say: Say) -> Run:
     """Run the plan on a system of its own, whose state and logs are in `state`."""
     began = time.monotonic()
+    measured_with = this_machine()
     chance = random.Random(plan.seed)
     proxy = RedisProxy()
     system = LocalSystem.for_test(state, redis_proxy_port=proxy.port)
@@ -225,7 +226,7 @@ async def run(plan: Plan, state: Path, say: Say) -> Run:
     finally:
         await asyncio.to_thread(system.stop)
     figures = Run(
-        **this_machine(),
+        **measured_with,
         appendfsync=appendfsync,
         seeds=[plan.seed],
         seconds=round(time.monotonic() - began),

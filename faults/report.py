@@ -198,7 +198,7 @@ def as_page(run: Run) -> str:
     outcome = (
         "Every column that has to be 0 is 0."
         if run.clean
-        else f"**{wrong} times the guarantee was broken:** see the columns that are not 0."
+        else f"**The guarantee was broken in {wrong:,} cases:** see the columns that are not 0."
     )
     lines = [
         "# The fault ledger",
@@ -253,7 +253,7 @@ def as_page(run: Run) -> str:
             for column, means in COLUMNS.items()
         ),
         "- **unexpected**: an answer that the contract does not have, a request without an answer"
-        " for 90 s, a dead letter.",
+        " for 90 s, a dead letter, a deleted task whose key stays in the store.",
         "- **changes**: acknowledged to clients. One whose request failed or was not answered sends"
         " it again (`Idempotency-Key`, `If-Match`) until it knows. One task in twelve is changed"
         " by three clients at once, without `If-Match`.",
