@@ -28,18 +28,13 @@ NOT_A_CLOUD_EVENT = "message.not-a-cloud-event"
 
 
 class Outcome(StrEnum):
-    """What the sidecar is to do with a message.
-
-    DROP hands it to the subscription's dead-letter topic, if it has one.
-    """
+    """What the sidecar is to do with a message."""
 
     SUCCESS = "SUCCESS"
     RETRY = "RETRY"
-    DROP = "DROP"
 
 
-Answer = dict[str, Outcome]
-BulkAnswer = dict[str, list[dict[str, str]]]
+Answer = dict[str, list[dict[str, str]]]
 
 
 class _BulkEntry(BaseModel):
@@ -119,38 +114,18 @@ async def settle(
     request: Request,
     handle: Callable[[CloudEvent], Awaitable[None]],
     *,
-    dead_letters: bool = True,
+    types: Container[str] | None = None,
 ) -> Answer:
-    """Run the handler of a subscription and say what the sidecar is to do with the message.
+    """Run the handler of a bulk subscription, and say of each message what to do with it.
 
     A part that does not answer is worth a retry; whatever else goes wrong is not. Such an event is
-    published to the dead-letter topic with the reason, and so handled. What is no CloudEvent has no
-    place for a reason: the sidecar drops it there as it is.
+    published to the dead-letter topic with the reason, and so handled.
 
-    Args:
-        dead_letters: the subscription has a dead-letter topic; that topic's own has none, so what
-            its handler fails on is logged and dropped.
-    """
-    topic: DeadLetterTopic | None = request.state.dead_letter_topic if dead_letters else None
-    try:
-        event = CloudEvent.model_validate_json(await request.body())
-    except ValidationError as error:
-        log.error("not_a_cloud_event", reason=str(error))
-        return {"status": Outcome.DROP}
-    return {"status": await _outcome(event, handle, topic)}
-
-
-async def settle_bulk(
-    request: Request,
-    handle: Callable[[CloudEvent], Awaitable[None]],
-    *,
-    types: Container[str] | None = None,
-) -> BulkAnswer:
-    """Run the handler on each message of a bulk subscription, as `settle` does on one.
-
-    The sidecar delivers the next bulk once this one is settled, so one message that is retried
-    holds up those behind it. Nothing is dropped: Dapr 1.18 would look for a dropped message at its
-    place in the bulk as it came, after it took out what is no JSON or was settled before.
+    Every subscription is a bulk one: of a single message, Dapr 1.18 may take the failed delivery to
+    a process that just died for a success. The sidecar delivers the next bulk once this one is
+    settled, so one message that is retried holds up those behind it. Nothing is dropped: Dapr would
+    look for a dropped message at its place in the bulk as it came, after it took out what is no
+    JSON or was settled before.
 
     Args:
         types: the types of the events that are of interest; None for all, and for what is none.
@@ -159,22 +134,54 @@ async def settle_bulk(
     topic: DeadLetterTopic = request.state.dead_letter_topic
 
     async def settle_entry(entry: _BulkEntry) -> Outcome:
+        if types is not None and not entry.is_of(types):
+            return Outcome.SUCCESS
         try:
             event = CloudEvent.model_validate(entry.event)
         except ValidationError as error:
             log.error("not_a_cloud_event", reason=str(error))
             return await _dead_letter(topic, _wrapped(entry.event), error)
-        return await _outcome(event, handle, topic)
+        try:
+            await handle(event)
+        except (Unavailable, Conflict) as error:
+            log.warning("event_retried", reason=str(error), **_names(event))
+            return Outcome.RETRY
+        except Exception as error:
+            understood = isinstance(error, Unprocessable | ValidationError)
+            log.error("event_failed", reason=str(error), exc_info=not understood, **_names(event))
+            return await _dead_letter(topic, event, error)
+        return Outcome.SUCCESS
 
-    statuses = [Outcome.SUCCESS] * len(delivery.entries)
-    chosen = [n for n, entry in enumerate(delivery.entries) if types is None or entry.is_of(types)]
-    outcomes = await asyncio.gather(*(settle_entry(delivery.entries[n]) for n in chosen))
-    for n, outcome in zip(chosen, outcomes, strict=True):
-        statuses[n] = outcome
+    return await _each(delivery, settle_entry)
+
+
+async def settle_raw(request: Request, handle: Callable[[bytes], Awaitable[None]]) -> Answer:
+    """Run the handler of a bulk subscription with `rawPayload`, which has no dead-letter topic.
+
+    What no retry can help is logged and gone.
+    """
+
+    async def settle_entry(entry: _BulkEntry) -> Outcome:
+        try:
+            await handle(base64.b64decode(entry.event))
+        except (Unavailable, Conflict) as error:
+            log.warning("message_retried", reason=str(error))
+            return Outcome.RETRY
+        except Exception as error:
+            log.error("message_failed", reason=str(error), exc_info=True)
+        return Outcome.SUCCESS
+
+    return await _each(_BulkDelivery.model_validate_json(await request.body()), settle_entry)
+
+
+async def _each(
+    delivery: "_BulkDelivery", settle_entry: Callable[["_BulkEntry"], Awaitable[Outcome]]
+) -> Answer:
+    outcomes = await asyncio.gather(*map(settle_entry, delivery.entries))
     return {
         "statuses": [
-            {"entryId": entry.entryId, "status": status}
-            for entry, status in zip(delivery.entries, statuses, strict=True)
+            {"entryId": entry.entryId, "status": outcome}
+            for entry, outcome in zip(delivery.entries, outcomes, strict=True)
         ]
     }
 
@@ -184,25 +191,6 @@ def _wrapped(message: object) -> CloudEvent:
     return CloudEvent(
         id=digest(json.dumps(message)), source="unknown", type=NOT_A_CLOUD_EVENT, data=message
     )
-
-
-async def _outcome(
-    event: CloudEvent,
-    handle: Callable[[CloudEvent], Awaitable[None]],
-    dead_letter_topic: DeadLetterTopic | None,
-) -> Outcome:
-    try:
-        await handle(event)
-    except (Unavailable, Conflict) as error:
-        log.warning("event_retried", reason=str(error), **_names(event))
-        return Outcome.RETRY
-    except Exception as error:
-        understood = isinstance(error, Unprocessable | ValidationError)
-        log.error("event_failed", reason=str(error), exc_info=not understood, **_names(event))
-        if dead_letter_topic is None:
-            return Outcome.DROP
-        return await _dead_letter(dead_letter_topic, event, error)
-    return Outcome.SUCCESS
 
 
 async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Exception) -> Outcome:
@@ -219,14 +207,6 @@ async def _dead_letter(topic: DeadLetterTopic, event: CloudEvent, error: Excepti
     except Unavailable:
         return Outcome.RETRY
     return Outcome.SUCCESS
-
-
-def raw_payload(event: CloudEvent) -> bytes:
-    """Return the bytes of a message that came through a subscription with `rawPayload`."""
-    encoded = (event.model_extra or {}).get("data_base64")
-    if isinstance(encoded, str):
-        return base64.b64decode(encoded)
-    return json.dumps(event.data).encode()
 
 
 def as_text(payload: bytes) -> str:

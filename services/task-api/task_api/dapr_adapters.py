@@ -1,5 +1,7 @@
 """task-api on its Dapr sidecar."""
 
+from pydantic import ValidationError
+
 from service_kit.callbacks import Unprocessable
 from service_kit.dapr_adapters import (
     DaprInvoker,
@@ -8,6 +10,7 @@ from service_kit.dapr_adapters import (
     DaprSidecar,
     DaprStateStore,
 )
+from service_kit.ports import Unavailable
 from shared_models import NotificationReceipt, NotificationRequest
 from task_api.adapters import Adapters
 from task_api.settings import Settings
@@ -29,7 +32,13 @@ class DaprNotifier:
                 f"{self._app_id} answered notify with {answer.status}: "
                 f"{answer.body.decode(errors='replace')}"
             )
-        return NotificationReceipt.model_validate_json(answer.body)
+        try:
+            return NotificationReceipt.model_validate_json(answer.body)
+        except ValidationError as error:
+            # Dapr 1.18 may answer 200 without a body where the service died before it answered.
+            raise Unavailable(
+                f"{self._app_id} answered notify without a receipt: {answer.body!r}"
+            ) from error
 
 
 def connect(settings: Settings) -> Adapters:

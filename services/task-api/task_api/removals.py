@@ -24,7 +24,7 @@ log = structlog.get_logger()
 REMOVED_AFTER = timedelta(milliseconds=300)
 QUICK = timedelta(milliseconds=250)
 """From its read to its end; such a save was over before the task could be removed."""
-TOMBSTONE_KEPT_FOR = timedelta(minutes=1)
+TOMBSTONE_KEPT_FOR = timedelta(seconds=1)
 """Where the process ends before it removes the key."""
 MARK_KEPT_FOR = timedelta(days=1)
 LOOKS_AFTER = (timedelta(seconds=1), timedelta(seconds=14), timedelta(seconds=45))

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request
 
-from service_kit.callbacks import BulkAnswer, only_sidecar, settle_bulk
+from service_kit.callbacks import Answer, only_sidecar, settle
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
 from task_api.announcements import Announcements
 from task_api.notifier import Notifier, completed
@@ -11,13 +11,13 @@ router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False
 
 
 @router.post("/events/task-changes")
-async def task_changes(request: Request) -> BulkAnswer:
+async def task_changes(request: Request) -> Answer:
     announcements: Announcements = request.state.announcements
-    return await settle_bulk(request, announcements.handle)
+    return await settle(request, announcements.handle)
 
 
 @router.post("/events/task-events")
-async def task_events(request: Request) -> BulkAnswer:
+async def task_events(request: Request) -> Answer:
     notifier: Notifier = request.state.notifier
     announcements: Announcements = request.state.announcements
 
@@ -27,4 +27,4 @@ async def task_events(request: Request) -> BulkAnswer:
         else:
             await notifier.notify(completed(TaskEvent.model_validate(event.data)))
 
-    return await settle_bulk(request, handle, types={TaskEventType.COMPLETED, CHANGES_INTENDED})
+    return await settle(request, handle, types={TaskEventType.COMPLETED, CHANGES_INTENDED})
