@@ -1,7 +1,7 @@
 """notification-service on its Dapr sidecar."""
 
 from notification_service.adapters import Adapters
-from notification_service.delivery import LogDelivery
+from notification_service.delivery import ListDelivery
 from notification_service.settings import Settings
 from service_kit.dapr_adapters import DaprPublisher, DaprSecrets, DaprSidecar, DaprStateStore
 
@@ -15,5 +15,5 @@ def connect(settings: Settings) -> Adapters:
         store=DaprStateStore(sidecar, settings.state_store),
         publisher=DaprPublisher(sidecar, settings.pubsub),
         secrets=DaprSecrets(sidecar, settings.secret_store),
-        delivery=LogDelivery(),
+        delivery=ListDelivery(),
     )

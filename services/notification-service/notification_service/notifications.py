@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import structlog
+
 from notification_service.delivery import Delivery
 from service_kit.keys import digest
 from service_kit.ports import Conflict, StateStore, Unavailable
@@ -19,6 +21,8 @@ from shared_models import (
     TaskEvent,
 )
 from shared_models.moments import now
+
+log = structlog.get_logger()
 
 
 class Notifications:
@@ -76,7 +80,16 @@ class Notifications:
             marked = await self._records.change(id, _sent)
         except Conflict:
             return NotificationStatus.SENT  # taken over, and so delivered once more
-        return NotificationStatus.SENT if marked else NotificationStatus.DUPLICATE
+        if not marked:
+            return NotificationStatus.DUPLICATE
+        log.info(
+            "notification_delivered",
+            notification_id=id,
+            task_id=request.task_id,
+            type=request.type,
+            recipient=request.recipient,
+        )
+        return NotificationStatus.SENT
 
     def _taken_over(self, present: Notification) -> Notification | None:
         """Return the notification as this process takes it over, or None where it is sent."""
