@@ -4,10 +4,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
-from service_kit.ports import Conflict, Unavailable
-from shared_models import CloudEvent, TaskCreate, TaskStatus
+from service_kit.ports import Conflict, Stored, Unavailable
+from shared_models import CHANGES_INTENDED, CloudEvent, TaskCreate, TaskStatus
 from task_api.settings import Settings
 from task_api.tasks import TaskNotFound, Tasks
 
@@ -272,6 +273,24 @@ async def test_an_idempotency_key_whose_first_attempt_stopped_makes_one_task(
     task = await tasks.create(TaskCreate(title="a"), "key")
     assert (await tasks.create(TaskCreate(title="a"), "key")).id == task.id
     assert [each.id for each in (await tasks.find(10, None)).items] == [task.id]
+
+
+async def test_an_intent_that_is_still_open_is_said_again_beside_one_that_is_broken(
+    replicas: Replicas,
+) -> None:
+    tasks = Tasks(replicas.store, replicas.publisher, replicas.publisher, Settings())
+    replicas.store.values["task-broken"] = Stored(b"{", "1")
+    broken, open_ = (
+        {"task_id": id, "change_id": "c", "replaces": replaces}
+        for id, replaces in (("broken", "1"), ("not there yet", None))
+    )
+    message = CloudEvent(
+        id="m", source="task-api", type=CHANGES_INTENDED, data={"intents": [broken, open_]}
+    )
+    with pytest.raises(ValidationError):
+        await tasks.announcements.handle(message)
+    (again,) = replicas.publisher.of("task-changes")
+    assert [each["task_id"] for each in again.data["intents"]] == ["not there yet"]
 
 
 async def eventually_gone(store: InMemoryStateStore, task_id: str) -> None:

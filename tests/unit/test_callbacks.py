@@ -152,6 +152,20 @@ def test_what_is_no_cloud_event_is_dead_lettered_with_the_reason(event: object) 
     assert json.loads(kept["payload"]) == event
 
 
+@pytest.mark.parametrize("type", [[], {}, None, 1])
+def test_an_event_of_no_type_does_not_hold_up_the_others(type: object) -> None:
+    notifier = InMemoryNotifier()
+    adapters = in_memory_adapters()._replace(notifier=notifier)
+    with TestClient(create_app(adapters=adapters)) as client:
+        answer = client.post(
+            "/events/task-events",
+            json=bulk({**COMPLETED, "type": type}, COMPLETED),
+            headers=FROM_SIDECAR,
+        )
+    assert statuses(answer) == ["SUCCESS", "SUCCESS"]
+    assert len(notifier.requests) == 1
+
+
 def test_each_event_of_a_bulk_is_settled_for_itself() -> None:
     class AbsentForOne(InMemoryNotifier):
         async def notify(self, request: NotificationRequest) -> NotificationReceipt:

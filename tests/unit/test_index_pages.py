@@ -86,6 +86,14 @@ class RacingStore(InMemoryStateStore):
         return await super().get(key)
 
 
+async def test_a_head_that_was_emptied_leaves_no_page_behind() -> None:
+    things = Things()
+    for number in range(40):
+        await things.add(str(number))
+        await things.remove(str(number))
+    assert set(things.store.values) == {"index-things"}
+
+
 async def test_two_replicas_that_add_at_once_lose_nothing_and_double_nothing() -> None:
     store = RacingStore()
     one, two = Things(store), Things(store)

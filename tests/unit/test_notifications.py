@@ -1,5 +1,6 @@
 """One notification, delivered once, whatever stops or fails in between."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -34,10 +35,28 @@ class FailingStore(InMemoryStateStore):
             raise Unavailable("no answer")
 
 
-class Mailbox:
+class HoldingStore(InMemoryStateStore):
+    """Holds the answer to the first save of a notification while `held` is not set."""
+
     def __init__(self) -> None:
+        super().__init__()
+        self.held = asyncio.Event()
+        self._holds_next = True
+
+    async def save(
+        self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        await super().save(key, value, etag, ttl)
+        if key.startswith("notification-") and self._holds_next:
+            self._holds_next = False
+            await self.held.wait()
+
+
+class Mailbox:
+    def __init__(self, may_take: timedelta = timedelta(seconds=10)) -> None:
         self.delivered: list[str] = []
         self.stops = False
+        self.may_take = may_take
 
     async def deliver(self, notification: Notification) -> None:
         if self.stops:
@@ -55,12 +74,13 @@ async def test_the_same_event_is_delivered_once() -> None:
 
 
 async def test_what_a_process_had_stored_when_it_stopped_is_delivered_by_another() -> None:
-    store, mailbox = InMemoryStateStore(), Mailbox()
+    store, mailbox = InMemoryStateStore(), Mailbox(may_take=timedelta(milliseconds=20))
     mailbox.stops = True
     with pytest.raises(Stopped):
         await Notifications(store, mailbox).notify(REQUEST)
     mailbox.stops = False
-    other = Notifications(store, mailbox, delivery_may_take=timedelta(0))
+    other = Notifications(store, mailbox)
+    await asyncio.sleep(0.02)
     assert (await other.find(10)).items == []
     assert (await other.notify(REQUEST)).status is NotificationStatus.SENT
     assert len(mailbox.delivered) == 1
@@ -78,6 +98,17 @@ async def test_what_another_process_may_be_delivering_is_not_delivered_too() -> 
     assert mailbox.delivered == []
 
 
+async def test_an_event_that_comes_often_leaves_one_entry_in_the_lists() -> None:
+    store = InMemoryStateStore()
+    notifications = Notifications(store, Mailbox())
+    for _ in range(10):
+        # Each time a process of its own: this one would remember.
+        await Notifications(store, Mailbox()).notify(REQUEST)
+    id = (await notifications.find(10)).items[0].id
+    indexes = [stored.value for key, stored in store.values.items() if key.startswith("index-")]
+    assert [value.decode().count(id) for value in indexes] == [1, 1]
+
+
 @pytest.mark.parametrize("takes_effect", [True, False])
 @pytest.mark.parametrize("fails", [1, 2])
 async def test_a_save_without_an_answer_neither_loses_nor_doubles_a_notification(
@@ -91,3 +122,14 @@ async def test_a_save_without_an_answer_neither_loses_nor_doubles_a_notification
     await notifications.notify(REQUEST)
     assert len(mailbox.delivered) == 1
     assert len((await notifications.find(10)).items) == 1
+
+
+async def test_who_was_frozen_before_the_delivery_leaves_it_to_who_took_it_over() -> None:
+    store, mailbox = HoldingStore(), Mailbox(may_take=timedelta(milliseconds=20))
+    frozen = asyncio.create_task(Notifications(store, mailbox).notify(REQUEST))
+    await asyncio.sleep(0.03)
+    await Notifications(store, mailbox).notify(REQUEST)
+    store.held.set()
+    with pytest.raises(Unavailable):
+        await frozen
+    assert len(mailbox.delivered) == 1

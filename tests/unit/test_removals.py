@@ -12,7 +12,7 @@ import pytest
 from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
 from service_kit.ports import Unavailable
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskCreate, TaskStatus
-from task_api import removals
+from task_api import announcements, removals
 from task_api.announcements import Intent, Intents
 from task_api.settings import Settings
 from task_api.tasks import TaskNotFound, Tasks
@@ -137,6 +137,27 @@ async def test_a_change_that_arrived_late_is_not_announced_by_another_process(
     assert "task.completed" not in world.announced()
 
 
+async def test_a_deletion_whose_answer_is_late_is_acknowledged(world: World) -> None:
+    one, two = world.start(), world.start()
+    task = await one.create(TaskCreate(title="a"))
+    save = world.store.save
+
+    async def answered_late(
+        key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        await save(key, value, etag, ttl)
+        if key.startswith("task-") and ttl is None:
+            await world.store.held.wait()
+
+    world.store.save = answered_late  # type: ignore[method-assign]
+    deleting = asyncio.create_task(one.delete(task.id))
+    await asyncio.sleep(0.01)
+    await world.deliver(two)
+    await world.removed(task.id)
+    world.store.held.set()
+    await deleting
+
+
 async def test_a_deletion_that_is_announced_twice_removes_its_key_no_earlier(world: World) -> None:
     tasks = world.start()
     task = await tasks.create(TaskCreate(title="a"))
@@ -152,6 +173,7 @@ async def test_a_bar_by_a_frozen_process_does_not_bring_a_removed_task_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removals, "LOOKS_AFTER", ())
+    monkeypatch.setattr(announcements, "PATIENCE", timedelta(0))
     one, two = world.start(), world.start()
     task = await one.create(TaskCreate(title="a"))
     await world.deliver(one)

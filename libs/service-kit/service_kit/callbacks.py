@@ -42,7 +42,8 @@ class _BulkEntry(BaseModel):
     event: Any = None
 
     def is_of(self, types: Container[str]) -> bool:
-        return isinstance(self.event, dict) and self.event.get("type") in types
+        type = self.event.get("type") if isinstance(self.event, dict) else None
+        return isinstance(type, str) and type in types
 
 
 class _BulkDelivery(BaseModel):

@@ -137,8 +137,10 @@ class IndexPages:
         while len(places) < len(ids):
             head, etag = await self._head()
             if len(head.ids) >= self._page_size:
-                await self._seal(head)
-                live = _with(head.live, head.number) if any(head.ids) else head.live
+                live = head.live
+                if any(head.ids):
+                    await self._seal(head)
+                    live = _with(live, head.number)
                 head = _Head(number=head.number + 1, live=live)
             some = ids[len(places) : len(places) + self._page_size - len(head.ids)]
             first = len(head.ids)

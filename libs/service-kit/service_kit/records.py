@@ -45,6 +45,7 @@ class Records(Generic[Thing]):
         try:
             await self._store.save(self._key(id), record.model_dump_json().encode(), None)
         except Conflict:
+            await self._leave(id, record.places)
             return False
         return True
 
@@ -78,7 +79,7 @@ class Records(Generic[Thing]):
             return
         record = _Record.model_validate_json(stored.value)
         for group, place in record.places.items():
-            await (self._group(group) if group else self._index).remove(place, id)
+            await self._of(group).remove(place, id)
         await self._store.delete(self._key(id), stored.etag)
 
     async def newest_first(
@@ -106,8 +107,20 @@ class Records(Generic[Thing]):
         index = self._index if group is None else self._group(group)
         return await index.newest_first(limit, cursor, read)
 
+    async def _leave(self, id: str, places: dict[str, Place]) -> None:
+        """Free the places that were taken for a record that is stored already."""
+        stored = await self._store.get(self._key(id))
+        kept = _Record.model_validate_json(stored.value).places if stored else {}
+        for group, place in places.items():
+            if kept.get(group) != place:
+                await self._of(group).remove(place, id)
+
     def _key(self, id: str) -> str:
         return f"{self._kind}-{key_part(id)}"
+
+    def _of(self, group: str) -> IndexPages:
+        """Return the index of a group; the empty name is that of all."""
+        return self._group(group) if group else self._index
 
     def _group(self, group: str) -> IndexPages:
         return IndexPages(self._store, f"{self._kind}-of-{key_part(group)}")

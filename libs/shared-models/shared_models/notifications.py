@@ -35,7 +35,7 @@ class NotificationReceipt(BaseModel):
 
 
 class Notification(BaseModel):
-    """A delivered notification."""
+    """A notification. It is listed once it is sent."""
 
     id: str
     type: str

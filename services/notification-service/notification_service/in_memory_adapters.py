@@ -1,6 +1,7 @@
 """notification-service in memory, for unit tests."""
 
 from contextlib import nullcontext
+from datetime import timedelta
 
 from notification_service.adapters import Adapters
 from service_kit.in_memory_adapters import (
@@ -13,6 +14,8 @@ from shared_models import Notification
 
 class InMemoryDelivery:
     """Remembers what was delivered, oldest first."""
+
+    may_take = timedelta(0)
 
     def __init__(self) -> None:
         self.delivered: list[Notification] = []

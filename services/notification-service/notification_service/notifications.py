@@ -1,7 +1,7 @@
 """Deliver notifications once, and list them; keep the activity feed."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -29,19 +29,13 @@ class Notifications:
     """Notifications, each delivered once.
 
     One is stored as pending, delivered, and then marked as sent. A process that stops in between
-    leaves it pending; whoever is asked again delivers it, once the first attempt must be over. So
-    nothing is delivered twice but what a process was delivering when it stopped.
+    leaves it pending; whoever is asked again delivers it, once the first delivery must be over. So
+    only what a process was delivering when it stopped is delivered twice.
     """
 
-    def __init__(
-        self,
-        store: StateStore,
-        delivery: Delivery,
-        delivery_may_take: timedelta = timedelta(seconds=2),
-    ) -> None:
+    def __init__(self, store: StateStore, delivery: Delivery) -> None:
         self._records = Records(store, "notification", Notification)
         self._delivery = delivery
-        self._delivery_may_take = delivery_may_take
         # What this process did itself, for a second call where the first one had no answer.
         self._attempts: Recent[datetime] = Recent()
         self._delivered: Recent[None] = Recent()
@@ -74,12 +68,15 @@ class Notifications:
                     return NotificationStatus.DUPLICATE
             except Conflict as conflict:
                 raise Unavailable(f"Somebody else delivers notification {id}.") from conflict
+            may_take = self._delivery.may_take
+            if may_take and now() - self._attempts[id] >= may_take:
+                raise Unavailable(f"Notification {id} may have been taken over by now.")
             await self._delivery.deliver(notification)
             self._delivered[id] = None
         try:
             marked = await self._records.change(id, _sent)
-        except Conflict:
-            return NotificationStatus.SENT  # taken over, and so delivered once more
+        except Conflict as conflict:
+            raise Unavailable(f"Somebody else marks notification {id}.") from conflict
         if not marked:
             return NotificationStatus.DUPLICATE
         log.info(
@@ -96,7 +93,7 @@ class Notifications:
         if present.status is NotificationStatus.SENT:
             return None
         own = present.created_at == self._attempts.get(present.id)
-        if not own and now() - present.created_at < self._delivery_may_take:
+        if not own and now() - present.created_at < self._delivery.may_take:
             raise Unavailable(f"Notification {present.id} is being delivered.")
         self._attempts[present.id] = now()
         return present.model_copy(update={"created_at": self._attempts[present.id]})

@@ -7,8 +7,9 @@ is said first, in private, and announced once it proved true:
    only task-api reads, and then saves the document with the change in its history.
 2. Whoever handles the intent looks at the document. The change is in its history: its event is
    published. The document has another ETag than the save replaces: the save lost and can never
-   succeed, so the intent is dropped. Neither: the save may be under way, so wait; after a while
-   settle it, by writing the document as it is, which gives it a new ETag and so bars the save.
+   succeed, so the intent is dropped. Neither: the save may be under way, so it is said again;
+   after a while it is settled, by writing the document as it is, which gives it a new ETag and so
+   bars the save.
 
 Nothing leaves a document before it is announced: neither an old change that makes room in the
 history nor a deleted task. docs/decisions has why, and what was measured.
@@ -125,7 +126,9 @@ class Announcements:
                 present, _ = await self._documents.get(task_id)
                 if present is None or present.change(change.id) is None:
                     raise
-            if read_at is not None and await self._removals.undo_late_save(task_id, read_at):
+            if read_at is not None and await self._removals.undo_late_save(
+                task_id, change.id, read_at
+            ):
                 raise Conflict(f"Task {task_id} was removed meanwhile")
             saved = _Saved.of(document, change)
         finally:
@@ -145,14 +148,20 @@ class Announcements:
         intents = Intents.model_validate(event.data).intents
         results = await asyncio.gather(*map(self._settle, intents), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
-        # What a retry can help goes first: no intent may be given up for the sake of another.
-        for error in sorted(
-            errors, key=lambda error: not isinstance(error, Unavailable | Conflict)
-        ):
-            raise error
+        # No intent may be given up for the sake of another, so a retry is asked for first.
+        for error in errors:
+            if isinstance(error, Unavailable | Conflict):
+                raise error
         # The messages behind this one wait for its end, so what is not settled yet queues up again.
-        open_intents = [each for each, settled in zip(intents, results, strict=True) if not settled]
-        await asyncio.gather(*map(self._saying.submit, open_intents))
+        await asyncio.gather(
+            *(
+                self._saying.submit(intent)
+                for intent, settled in zip(intents, results, strict=True)
+                if settled is False
+            )
+        )
+        for error in errors:
+            raise error
 
     async def _say_batch(self, intents: Sequence[Intent]) -> list[Exception | None]:
         await self._changelog.publish(
@@ -189,14 +198,16 @@ class Announcements:
                 return True
             if etag != intent.replaces:
                 return True
-            if now() - intent.said_at > self._settings.intent_grace:
-                with suppress(Conflict):
-                    await self._bar(intent, document)
+            if loop.time() < deadline:
+                await asyncio.sleep(pause.total_seconds())
+                pause *= 2
                 continue
-            if loop.time() >= deadline:
+            # Said by a clock that is ahead of this one, it counts as said now.
+            intent.said_at = min(intent.said_at, now())
+            if now() - intent.said_at < self._settings.intent_grace:
                 return False
-            await asyncio.sleep(pause.total_seconds())
-            pause *= 2
+            with suppress(Conflict):
+                await self._bar(intent, document)
 
     async def _bar(self, intent: Intent, document: TaskDocument | None) -> None:
         """Give the document a new ETag, so that the intended save can no longer happen."""

@@ -27,7 +27,7 @@ QUICK = timedelta(milliseconds=250)
 TOMBSTONE_KEPT_FOR = timedelta(seconds=1)
 """Where the process ends before it removes the key."""
 MARK_KEPT_FOR = timedelta(days=1)
-LOOKS_AFTER = (timedelta(seconds=1), timedelta(seconds=14), timedelta(seconds=45))
+LOOKS_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 1, 2, 4, 8, 15, 30))
 """Pauses between looks for a save that arrives when its writer has given up."""
 
 
@@ -63,15 +63,19 @@ class Removals:
         self._removing.add(removing)
         removing.add_done_callback(self._removing.discard)
 
-    async def undo_late_save(self, task_id: str, read_at: float) -> bool:
-        """Return whether a save came after the task was removed, and then undo it.
+    async def undo_late_save(self, task_id: str, change_id: str, read_at: float) -> bool:
+        """Return whether a save may have come after the task was removed, and then undo it.
 
         Args:
+            change_id: the last change of what was saved.
             read_at: when the writer read the document, on the clock of the event loop.
         """
         if asyncio.get_running_loop().time() - read_at < QUICK.total_seconds():
             return False
-        return await self.undo_if_removed(task_id)
+        mark = await self._store.get(_mark(task_id))
+        if mark is None or mark.value.decode() == change_id:
+            return False  # the deletion itself was slow
+        return await self._clear(task_id, but_for=mark.value.decode())
 
     async def undo_if_removed(self, task_id: str) -> bool:
         """Return whether the task was removed; what is there under its key goes again.

@@ -50,7 +50,8 @@ class ReservedIds:
         self._few = 0
         self._taken = 0
         self._reserved_at = float("-inf")
-        # One reservation at a time, and each id from the left: whoever comes later stands later.
+        # One reservation at a time, and each id from the left: who comes when another one has an id
+        # stands after it.
         self._reserving: MicroBatches[int, ReservedId | None] = MicroBatches(
             self._reserve, workers=1
         )

@@ -11,7 +11,7 @@ from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
 from task_api.announcements import Announcements
-from task_api.idempotency import IdempotencyKeys, KeyReused, TaskOfKeyDeleted
+from task_api.idempotency import IdempotencyKeys
 from task_api.reserved_ids import ReservedId, ReservedIds
 from task_api.settings import Settings
 from task_api.task_documents import CHANGES_KEPT, TaskDocument, TaskDocuments
@@ -58,7 +58,7 @@ class Tasks:
                 if idempotency_key is not None:
                     try:
                         claim = await self._keys.claim(idempotency_key, wanted, reserved.id)
-                    except (KeyReused, TaskOfKeyDeleted):
+                    except BaseException:
                         self._ids.give_back(reserved)
                         raise
                     if claim.task:
