@@ -11,8 +11,9 @@ import pytest
 
 from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
 from service_kit.ports import Unavailable
-from shared_models import TaskCreate, TaskStatus
+from shared_models import CHANGES_INTENDED, CloudEvent, TaskCreate, TaskStatus
 from task_api import removals
+from task_api.announcements import Intent, Intents
 from task_api.settings import Settings
 from task_api.tasks import TaskNotFound, Tasks
 
@@ -134,3 +135,45 @@ async def test_a_change_that_arrived_late_is_not_announced_by_another_process(
     await world.start().announcements.handle(intent)
     assert not world.holds(task.id)
     assert "task.completed" not in world.announced()
+
+
+async def test_a_deletion_that_is_announced_twice_removes_its_key_no_earlier(world: World) -> None:
+    tasks = world.start()
+    task = await tasks.create(TaskCreate(title="a"))
+    await tasks.delete(task.id)
+    await world.deliver(tasks)
+    await world.start().announcements.handle(world.broker.of("task-changes")[-1])
+    assert world.holds(task.id)
+    await world.removed(task.id)
+    assert set(world.announced()) == {"task.created", "task.deleted"}
+
+
+async def test_a_bar_by_a_frozen_process_does_not_bring_a_removed_task_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals, "LOOKS_AFTER", ())
+    one, two = world.start(), world.start()
+    task = await one.create(TaskCreate(title="a"))
+    await world.deliver(one)
+    document = world.store.values[f"task-{task.id}"]
+    intent = Intent(task_id=task.id, change_id="never saved", replaces=document.etag)
+    await asyncio.sleep(0.06)  # the grace of the intent
+    world.store.holds_next = True
+    barring = asyncio.create_task(two.announcements.handle(_message_of(intent)))
+    await asyncio.sleep(0.01)
+    await one.delete(task.id)
+    await world.deliver(one)
+    await world.removed(task.id)
+    world.store.held.set()
+    await barring
+    assert not world.holds(task.id)
+
+
+def _message_of(intent: Intent) -> CloudEvent:
+    return CloudEvent(
+        id="message",
+        source="task-api",
+        type=CHANGES_INTENDED,
+        time=intent.said_at,
+        data=Intents(intents=[intent]).model_dump(mode="json"),
+    )

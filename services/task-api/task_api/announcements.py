@@ -205,6 +205,8 @@ class Announcements:
             await self._documents.save(intent.task_id, TaskDocument(), None, ttl=BARRED_FOR)
         else:
             await self._documents.save(intent.task_id, document, intent.replaces)
+            # Where this process was frozen after it read the document, that may have been removed.
+            await self._removals.undo_if_removed(intent.task_id)
 
     async def _announce(self, task_id: str, saved: "_Saved") -> None:
         await self._publish(saved.change)

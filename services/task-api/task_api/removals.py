@@ -55,7 +55,8 @@ class Removals:
         if document.idempotency_record:
             await self._keys.outlive_task(document.idempotency_record)
         with suppress(Conflict):  # marked already
-            await self._store.save(_mark(task_id), b"true", None, MARK_KEPT_FOR)
+            deletion = document.history[-1].id.encode()
+            await self._store.save(_mark(task_id), deletion, None, MARK_KEPT_FOR)
         with suppress(Conflict):  # another replica removes it too
             await self._documents.save(task_id, document, etag, TOMBSTONE_KEPT_FOR)
         removing = asyncio.create_task(self._remove_key(task_id))
@@ -73,13 +74,21 @@ class Removals:
         return await self.undo_if_removed(task_id)
 
     async def undo_if_removed(self, task_id: str) -> bool:
-        """Return whether the task was removed; what is there under its key goes again."""
-        if await self._store.get(_mark(task_id)) is None:
-            return False
+        """Return whether the task was removed; what is there under its key goes again.
+
+        The tombstone itself stays: it is what the quick rely on.
+        """
+        mark = await self._store.get(_mark(task_id))
+        return mark is not None and await self._clear(task_id, but_for=mark.value.decode())
+
+    async def _clear(self, task_id: str, but_for: str | None = None) -> bool:
+        """Remove what is under the key of a task; return False where its last change stays."""
         while True:
             document, etag = await self._documents.get(task_id)
             if document is None or etag is None:
                 return True
+            if document.history and document.history[-1].id == but_for:
+                return False
             if not document.deleted:
                 log.warning("late_save_undone", task_id=task_id)
             with suppress(Conflict):
@@ -89,7 +98,7 @@ class Removals:
         for pause in (REMOVED_AFTER, *LOOKS_AFTER):
             await asyncio.sleep(pause.total_seconds())
             try:
-                await self.undo_if_removed(task_id)
+                await self._clear(task_id)
             except Unavailable as error:
                 log.warning("removal_postponed", task_id=task_id, reason=str(error))
 
