@@ -1,5 +1,6 @@
 """One notification, delivered once, whatever stops or fails in between."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -34,6 +35,23 @@ class FailingStore(InMemoryStateStore):
             raise Unavailable("no answer")
 
 
+class HoldingStore(InMemoryStateStore):
+    """Holds the answer to the first save of a notification while `held` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = asyncio.Event()
+        self._holds_next = True
+
+    async def save(
+        self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        await super().save(key, value, etag, ttl)
+        if key.startswith("notification-") and self._holds_next:
+            self._holds_next = False
+            await self.held.wait()
+
+
 class Mailbox:
     def __init__(self) -> None:
         self.delivered: list[str] = []
@@ -60,7 +78,8 @@ async def test_what_a_process_had_stored_when_it_stopped_is_delivered_by_another
     with pytest.raises(Stopped):
         await Notifications(store, mailbox).notify(REQUEST)
     mailbox.stops = False
-    other = Notifications(store, mailbox, delivery_may_take=timedelta(0))
+    other = Notifications(store, mailbox, delivery_may_take=timedelta(milliseconds=20))
+    await asyncio.sleep(0.02)
     assert (await other.find(10)).items == []
     assert (await other.notify(REQUEST)).status is NotificationStatus.SENT
     assert len(mailbox.delivered) == 1
@@ -91,3 +110,15 @@ async def test_a_save_without_an_answer_neither_loses_nor_doubles_a_notification
     await notifications.notify(REQUEST)
     assert len(mailbox.delivered) == 1
     assert len((await notifications.find(10)).items) == 1
+
+
+async def test_who_was_frozen_before_the_delivery_leaves_it_to_who_took_it_over() -> None:
+    store, mailbox = HoldingStore(), Mailbox()
+    may_take = timedelta(milliseconds=20)
+    frozen = asyncio.create_task(Notifications(store, mailbox, may_take).notify(REQUEST))
+    await asyncio.sleep(0.03)
+    await Notifications(store, mailbox, may_take).notify(REQUEST)
+    store.held.set()
+    with pytest.raises(Unavailable):
+        await frozen
+    assert len(mailbox.delivered) == 1

@@ -20,6 +20,9 @@ from shared_models import (
 )
 from shared_models.moments import now
 
+DELIVERY_MAY_TAKE = timedelta(seconds=15)
+"""More than the sidecar's timeouts of all calls of a delivery together; then it may be repeated."""
+
 
 class Notifications:
     """Notifications, each delivered once.
@@ -33,7 +36,7 @@ class Notifications:
         self,
         store: StateStore,
         delivery: Delivery,
-        delivery_may_take: timedelta = timedelta(seconds=2),
+        delivery_may_take: timedelta = DELIVERY_MAY_TAKE,
     ) -> None:
         self._records = Records(store, "notification", Notification)
         self._delivery = delivery
@@ -70,6 +73,8 @@ class Notifications:
                     return NotificationStatus.DUPLICATE
             except Conflict as conflict:
                 raise Unavailable(f"Somebody else delivers notification {id}.") from conflict
+            if now() - self._attempts[id] >= self._delivery_may_take:
+                raise Unavailable(f"Notification {id} may have been taken over by now.")
             await self._delivery.deliver(notification)
             self._delivered[id] = None
         try:
