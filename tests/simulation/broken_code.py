@@ -5,26 +5,35 @@ context lasts. Its name says what is wrong then.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+import task_api.removals
 from notification_service.notifications import Notifications
 from service_kit.index_pages import IndexPages, Place
 from service_kit.ports import Conflict, Unavailable
+from service_kit.records import Records
 from shared_models import (
     CloudEvent,
+    Notification,
     NotificationReceipt,
     NotificationRequest,
+    NotificationStatus,
     Task,
     TaskEventType,
 )
+from shared_models.moments import now
 from task_api.announcements import Announcements, Intent, Intents
 from task_api.idempotency import KEPT_FOR, IdempotencyKeys
+from task_api.removals import Removals
+from task_api.reserved_ids import ReservedId, ReservedIds
 from task_api.task_documents import Change, TaskDocument, TaskDocuments, new_id
 from task_api.tasks import Tasks
+from tests.simulation import processes
 from tests.simulation.processes import PublisherPort, StorePort, TaskApi
 from tests.simulation.stored_state import StoredState
 
@@ -48,9 +57,13 @@ def nothing_is_said_before_the_save() -> Iterator[None]:
     save = Announcements.save
 
     async def save_and_announce(
-        self: Announcements, task_id: str, document: TaskDocument, replaces: str | None
+        self: Announcements,
+        task_id: str,
+        document: TaskDocument,
+        replaces: str | None,
+        read_at: float | None = None,
     ) -> None:
-        await save(self, task_id, document, replaces)
+        await save(self, task_id, document, replaces, read_at)
         await self.make_room(task_id, document.history[-1:])
 
     with (
@@ -67,9 +80,13 @@ def the_change_is_said_after_the_save() -> Iterator[None]:
     async def later(*_: object) -> None: ...
 
     async def save_and_say(
-        self: Announcements, task_id: str, document: TaskDocument, replaces: str | None
+        self: Announcements,
+        task_id: str,
+        document: TaskDocument,
+        replaces: str | None,
+        read_at: float | None = None,
     ) -> None:
-        await save(self, task_id, document, replaces)
+        await save(self, task_id, document, replaces, read_at)
         await say(self, task_id, document.history[-1], replaces)
 
     with (
@@ -126,6 +143,27 @@ def what_is_not_found_for_long_is_dropped_without_a_bar() -> Iterator[None]:
 
 
 @breaks
+def an_open_intent_is_not_said_again() -> Iterator[None]:
+    settle = Announcements._settle
+
+    async def once(self: Announcements, intent: Intent) -> bool:
+        await settle(self, intent)
+        return True
+
+    with patch.object(Announcements, "_settle", once):
+        yield
+
+
+@breaks
+def an_open_intent_is_said_again_for_ever() -> Iterator[None]:
+    async def not_barred(self: Announcements, intent: Intent, document: object) -> None:
+        await asyncio.sleep(0.005)
+
+    with patch.object(Announcements, "_bar", not_barred):
+        yield
+
+
+@breaks
 def an_announcement_that_failed_is_given_up() -> Iterator[None]:
     handle = Announcements.handle
 
@@ -142,7 +180,11 @@ def an_announcement_that_failed_is_given_up() -> Iterator[None]:
 @breaks
 def a_save_that_failed_is_not_read_back() -> Iterator[None]:
     async def save(
-        self: Announcements, task_id: str, document: TaskDocument, replaces: str | None
+        self: Announcements,
+        task_id: str,
+        document: TaskDocument,
+        replaces: str | None,
+        read_at: float | None = None,
     ) -> None:
         await self._documents.save(task_id, document, replaces)
 
@@ -155,10 +197,14 @@ def a_creation_whose_outcome_is_open_is_made_again() -> Iterator[None]:
     save = Announcements.save
 
     async def save_or_conflict(
-        self: Announcements, task_id: str, document: TaskDocument, replaces: str | None
+        self: Announcements,
+        task_id: str,
+        document: TaskDocument,
+        replaces: str | None,
+        read_at: float | None = None,
     ) -> None:
         try:
-            await save(self, task_id, document, replaces)
+            await save(self, task_id, document, replaces, read_at)
         except Unavailable as error:
             raise Conflict("taken for not saved") from error
 
@@ -229,7 +275,79 @@ def a_deletion_removes_whatever_is_stored() -> Iterator[None]:
 def a_deleted_task_is_not_removed() -> Iterator[None]:
     async def keep(*_: object) -> None: ...
 
-    with patch.object(TaskDocuments, "delete", keep):
+    with patch.object(Removals, "remove", keep):
+        yield
+
+
+@breaks
+def a_slow_writer_does_not_look_for_the_mark() -> Iterator[None]:
+    async def trust(self: Removals, task_id: str, read_at: float) -> bool:
+        return False
+
+    with patch.object(Removals, "undo_late_save", trust):
+        yield
+
+
+@breaks
+def a_removed_task_leaves_no_mark() -> Iterator[None]:
+    save = StorePort.save
+
+    async def without_marks(
+        self: StorePort, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+    ) -> None:
+        if not key.startswith("removed-"):
+            await save(self, key, value, etag, ttl)
+
+    async def remove_key(self: Removals, task_id: str) -> None:
+        await asyncio.sleep(task_api.removals.REMOVED_AFTER.total_seconds())
+        _, etag = await self._documents.get(task_id)
+        if etag:
+            await self._documents.delete(task_id, etag)
+
+    with (
+        patch.object(StorePort, "save", without_marks),
+        patch.object(Removals, "_remove_key", remove_key),
+    ):
+        yield
+
+
+@breaks
+def nobody_looks_after_a_removal() -> Iterator[None]:
+    with patch.object(task_api.removals, "LOOKS_AFTER", ()):
+        yield
+
+
+@breaks
+def whoever_finds_the_mark_removes_the_tombstone() -> Iterator[None]:
+    async def undo(self: Removals, task_id: str) -> bool:
+        marked = await self._store.get(f"removed-{task_id}") is not None
+        return marked and await self._clear(task_id)
+
+    with patch.object(Removals, "undo_if_removed", undo):
+        yield
+
+
+@breaks
+def a_task_is_removed_before_a_slow_writer_would_look() -> Iterator[None]:
+    with patch.object(task_api.removals, "REMOVED_AFTER", timedelta(0)):
+        yield
+
+
+@breaks
+def a_tombstone_is_kept_for_good() -> Iterator[None]:
+    with patch.object(task_api.removals, "TOMBSTONE_KEPT_FOR", None):
+        yield
+
+
+@breaks
+def a_bar_may_bring_a_removed_task_back() -> Iterator[None]:
+    async def bar(self: Announcements, intent: Intent, document: TaskDocument | None) -> None:
+        if document is None:
+            await self._documents.save(intent.task_id, TaskDocument(), None)
+        else:
+            await self._documents.save(intent.task_id, document, intent.replaces)
+
+    with patch.object(Announcements, "_bar", bar):
         yield
 
 
@@ -267,7 +385,7 @@ def an_idempotency_key_is_noted_after_its_task() -> Iterator[None]:
     ) -> Task:
         task = await create(self, wanted)
         if idempotency_key is not None:
-            await claim(self._keys, idempotency_key, wanted)
+            await claim(self._keys, idempotency_key, wanted, task.id)
         return task
 
     with patch.object(Tasks, "create", create_and_claim):
@@ -338,10 +456,10 @@ def a_failed_save_counts_as_done() -> Iterator[None]:
 def a_task_is_listed_after_it_is_stored() -> Iterator[None]:
     add = IndexPages.add
 
-    async def in_the_background(self: IndexPages, id: str) -> Place:
+    async def in_the_background(self: IndexPages, ids: Sequence[str]) -> list[Place]:
         head, _ = await self._head()
-        self.adding = asyncio.create_task(add(self, id))  # type: ignore[attr-defined]
-        return Place(head.number, len(head.ids))
+        self.adding = asyncio.create_task(add(self, ids))  # type: ignore[attr-defined]
+        return [Place(head.number, len(head.ids) + number) for number in range(len(ids))]
 
     with patch.object(IndexPages, "add", in_the_background):
         yield
@@ -371,6 +489,87 @@ def a_completion_that_could_not_be_told_is_given_up() -> Iterator[None]:
             raise
 
     with patch.object(TaskApi, "handle", once):
+        yield
+
+
+@breaks
+def a_pending_notification_counts_as_delivered() -> Iterator[None]:
+    with patch.object(Notifications, "_taken_over", lambda self, present: None):
+        yield
+
+
+@breaks
+def a_pending_notification_is_delivered_at_once() -> Iterator[None]:
+    def take_over(self: Notifications, present: Notification) -> Notification | None:
+        if present.status is NotificationStatus.SENT:
+            return None
+        return present.model_copy(update={"created_at": now()})
+
+    with patch.object(Notifications, "_taken_over", take_over):
+        yield
+
+
+@breaks
+def a_delivery_is_taken_over_while_it_is_under_way() -> Iterator[None]:
+    with patch.object(processes, "DELIVERY_MAY_TAKE", timedelta(milliseconds=8)):
+        yield
+
+
+@breaks
+def a_notification_whose_mark_failed_is_forgotten() -> Iterator[None]:
+    deliver_once = Notifications._deliver_once
+
+    async def forgetful(
+        self: Notifications, id: str, request: NotificationRequest
+    ) -> NotificationStatus:
+        self._delivered.clear()
+        return await deliver_once(self, id, request)
+
+    with patch.object(Notifications, "_deliver_once", forgetful):
+        yield
+
+
+@breaks
+def a_notification_counts_as_sent_before_it_is_delivered() -> Iterator[None]:
+    add = Records.add
+
+    async def add_as_sent(
+        self: Records[Any], id: str, thing: Any, group: str | None = None
+    ) -> bool:
+        sent = thing.model_copy(update={"status": NotificationStatus.SENT})
+        return await add(self, id, sent, group)
+
+    with patch.object(Records, "add", add_as_sent):
+        yield
+
+
+# --- reserved ids ----------------------------------------------------------------------------
+
+
+@breaks
+def a_reserved_id_is_given_out_twice() -> Iterator[None]:
+    take = ReservedIds.take
+
+    async def and_keep(self: ReservedIds) -> ReservedId:
+        reserved = await take(self)
+        if reserved not in self._ready:
+            self._ready.append(reserved)
+        return reserved
+
+    with patch.object(ReservedIds, "take", and_keep):
+        yield
+
+
+@breaks
+def a_reserved_id_is_taken_back_while_it_is_used() -> Iterator[None]:
+    take = ReservedIds.take
+
+    async def and_give_back(self: ReservedIds) -> ReservedId:
+        reserved = await take(self)
+        self.give_back(reserved)
+        return reserved
+
+    with patch.object(ReservedIds, "take", and_give_back):
         yield
 
 
@@ -408,11 +607,13 @@ def _saves_without_etag(start_of_key: str) -> Iterator[None]:
     """Have the store overwrite keys with this start, whatever is there."""
     save = StoredState.save
 
-    def overwrite(self: StoredState, key: str, value: bytes, etag: str | None, sent: int) -> None:
+    def overwrite(
+        self: StoredState, key: str, value: bytes, etag: str | None, expiry: float = math.inf
+    ) -> None:
+        present = self.get(key)
         if key.startswith(start_of_key):
-            present = self.get(key)
-            etag, sent = (present.etag if present else None), self.effects
-        save(self, key, value, etag, sent)
+            etag = present.etag if present else None
+        save(self, key, value, etag, expiry)
 
     with ExitStack() as patches:
         patches.enter_context(patch.object(StoredState, "save", overwrite))

@@ -15,6 +15,10 @@ GIVEN_UP_AFTER = 0.01
 """Seconds after which a process gives up a call, as the adapters of all ports do."""
 
 
+LATEST = 0.04
+"""Seconds after which a call that was sent has taken effect, or never will."""
+
+
 class Event(IntEnum):
     """What the course of a world consists of."""
 
@@ -59,6 +63,15 @@ class Step(Protocol):
     def happen(self) -> None: ...
 
 
+class HeldStep(Step, Protocol):
+    """Something that happens late."""
+
+    @property
+    def latest(self) -> float:
+        """Until when it happens."""
+        ...
+
+
 class Outcome(NamedTuple):
     value: object = None
     error: Exception | None = None
@@ -81,6 +94,7 @@ class Call:
         self._future = future
         self._effect = effect
         self._writes = writes
+        self.latest = process.world.time.now + LATEST
 
     def happen(self) -> None:
         world = self.process.world
@@ -153,6 +167,7 @@ class Answer:
     def __init__(self, call: Call, outcome: Outcome) -> None:
         self._call = call
         self._outcome = outcome
+        self.latest = call.latest
 
     def happen(self) -> None:
         self._call.answer(self._outcome)
@@ -163,6 +178,7 @@ class Effect:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self.latest = call.latest
 
     def happen(self) -> None:
         self._call.take_effect(lambda outcome: None)

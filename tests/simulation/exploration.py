@@ -1,26 +1,16 @@
 """Many small worlds, one for each seed, and what broke in them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext
 from typing import NamedTuple
 
 from tests.simulation.broken_code import BREAKS
 from tests.simulation.decisions import Decisions
-from tests.simulation.scenarios import small_limits, small_world, starts
+from tests.simulation.ledger import Hole
+from tests.simulation.scenarios import WORLDS_OF_HOLES, small_limits, small_world, starts
 from tests.simulation.simulated_world import World
 
-
-class Rules(NamedTuple):
-    """What a world is held to, beyond what all are."""
-
-    redis: bool = False
-    """Also on a store that forgets the ETags of removed keys."""
-    every_notification_goes_out: bool = False
-    """Also when notification-service is hit by a fault."""
-
-
-ALWAYS = Rules()
 ID = re.compile("[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -52,8 +42,8 @@ def prepare_worker() -> None:
     starts()
 
 
-def explore(seeds: Iterable[int], rules: Rules = ALWAYS, broken: str | None = None) -> Explored:
-    """Run the world of each seed until one breaks a rule.
+def explore(seeds: Iterable[int], broken: str | None = None) -> Explored:
+    """Run the world of each seed until one breaks a rule, but for the known holes.
 
     Args:
         broken: names the way in which the services are broken meanwhile.
@@ -61,18 +51,30 @@ def explore(seeds: Iterable[int], rules: Rules = ALWAYS, broken: str | None = No
     interleavings: set[int] = set()
     with BREAKS[broken]() if broken else nullcontext():
         for seed in seeds:
-            world, violations = run(seed, rules)
-            if violations:
+            world, violations = run(seed)
+            if not violations:
+                interleavings.add(world.interleaving())
+            elif not world.ledger.hole():
                 return Explored(interleavings, Found(seed, violations, world.story()))
-            interleavings.add(world.interleaving())
     return Explored(interleavings, None)
 
 
-def run(seed: int, rules: Rules) -> tuple[World, list[str]]:
+def explore_hole(seeds: Iterable[int], hole: Hole) -> Found | None:
+    """Return the first world that breaks a rule, of those made to fall into a hole."""
+    for seed in seeds:
+        world, violations = run(seed, WORLDS_OF_HOLES[hole])
+        if violations and world.ledger.hole() is hole:
+            return Found(seed, violations, world.story())
+    return None
+
+
+def run(
+    seed: int, make_world: Callable[[Decisions], World] = small_world
+) -> tuple[World, list[str]]:
     try:
-        world = small_world(Decisions.from_seed(seed), redis=rules.redis)
+        world = make_world(Decisions.from_seed(seed))
         world.run()
-        return world, world.check(every_notification_goes_out=rules.every_notification_goes_out)
+        return world, world.check()
     except BaseException as error:
         error.add_note(f"SIMULATION_SEED={seed}")
         raise

@@ -1,6 +1,7 @@
 """The simulated processes: real use cases on ports whose every call is a step of the world."""
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from shared_models import (
 )
 from task_api.notifier import completed
 from task_api.settings import Settings
+from task_api.task_documents import TaskDocuments
 from task_api.tasks import Tasks
 from tests.simulation.calls import Call, Invocation
 from tests.simulation.virtual_loop import ProcessLoop
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 SETTINGS = Settings(
     intent_grace=timedelta(milliseconds=12), request_deadline=timedelta(milliseconds=30)
 )
+DELIVERY_MAY_TAKE = timedelta(milliseconds=150)
+"""More than the late steps of one delivery take together."""
+LONGEST_TTL = timedelta(seconds=1)
+"""No world lasts as long; what is kept for longer is kept for good."""
 Done = Callable[[asyncio.Task[Any]], None]
 
 
@@ -76,6 +82,7 @@ class TaskApi(Process):
         super().__init__(world)
         broker = PublisherPort(self)
         self.tasks = Tasks(StorePort(self), broker, broker, SETTINGS)
+        self.tasks._documents = TaskDocuments(ReadByClients(self))
 
     async def handle(self, event: CloudEvent) -> None:
         """Do what the subscriptions of task-api do."""
@@ -83,6 +90,10 @@ class TaskApi(Process):
             await self.tasks.announcements.handle(event)
         else:
             await self._notify(completed(TaskEvent.model_validate(event.data)))
+
+    def is_looking(self) -> bool:
+        """Return whether it is to look for what comes back of removed tasks."""
+        return bool(self.tasks.announcements._removals._removing)
 
     def _notify(self, request: NotificationRequest) -> asyncio.Future[Any]:
         future = self.loop.create_future()
@@ -93,7 +104,7 @@ class TaskApi(Process):
 class NotificationService(Process):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._notifications = Notifications(StorePort(self), DeliveryPort(world))
+        self._notifications = Notifications(StorePort(self), DeliveryPort(self))
 
     async def notify(self, request: NotificationRequest) -> NotificationReceipt:
         return await self._notifications.notify(request)
@@ -119,15 +130,30 @@ class StorePort:
     async def save(
         self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
     ) -> None:
-        sent = self._state.effects
-        await self._process.call(
-            lambda: self._state.save(key, value, etag, sent), "save", key, etag, writes=True
-        )
+        def take() -> None:
+            expires = ttl is not None and ttl < LONGEST_TTL
+            lasts = ttl.total_seconds() if ttl and expires else math.inf
+            self._state.save(key, value, etag, self._process.world.time.now + lasts)
+
+        await self._process.call(take, "save", key, etag, writes=True)
 
     async def delete(self, key: str, etag: str) -> None:
         await self._process.call(
             lambda: self._state.delete(key, etag), "delete", key, etag, writes=True
         )
+
+
+class ReadByClients(StorePort):
+    """Notes what clients read of tasks."""
+
+    async def get(self, key: str) -> Stored | None:
+        def read() -> Stored | None:
+            if key in self._state.documents:
+                self._process.world.ledger.meet(self._state.documents[key])
+            return self._state.get(key)
+
+        stored: Stored | None = await self._process.call(read, "get", key)
+        return stored
 
 
 class PublisherPort:
@@ -144,10 +170,16 @@ class PublisherPort:
 
 
 class DeliveryPort:
-    """The way to people, who note what they get."""
+    """The way to people, who note what they get.
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    It never fails after a notification went out: against that, no caller could do anything.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.may_take = DELIVERY_MAY_TAKE
 
     async def deliver(self, notification: Notification) -> None:
-        self._world.ledger.deliver(notification)
+        ledger = self._process.world.ledger
+        ledger.begin_delivery(notification, self._process.number)
+        await self._process.call(lambda: ledger.deliver(notification), "deliver", notification.id)

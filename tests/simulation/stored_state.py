@@ -1,5 +1,6 @@
-"""What the simulated store and broker hold. Effects are immediate here; `network` delays them."""
+"""What the simulated store holds. Effects are immediate here; `calls` delays them."""
 
+import math
 from collections.abc import Sequence
 
 from service_kit.ports import Conflict, Stored
@@ -11,18 +12,17 @@ class StoredState:
     """Keys and values that outlive all processes.
 
     Args:
-        redis: treat a key that was removed as Redis does: a save with an ETag of before makes it
-            again, and its ETags start from 1 again. Otherwise what was sent before a key was
-            removed is refused, and no ETag is ever used twice.
+        redis: treat a key that is not there as Redis does: a save with any ETag makes it, and its
+            ETags start from 1 again. Otherwise only a save that names none makes it, and no ETag
+            is ever used twice. Neither knows whether a save was sent before a removal.
     """
 
-    def __init__(self, ledger: Ledger, *, redis: bool = False) -> None:
+    def __init__(self, ledger: Ledger, *, redis: bool) -> None:
         self.values: dict[str, Stored] = {}
         self.documents: dict[str, TaskDocument] = {}
         """The values that are documents, under the same keys."""
-        self.effects = 0
-        """Counts the effects, so that a call knows which of them it was sent before."""
-        self._removed: dict[str, int] = {}
+        self._effects = 0
+        self._expiries: dict[str, float] = {}
         self._ledger = ledger
         self._redis = redis
 
@@ -30,7 +30,7 @@ class StoredState:
         """Begin with what another store holds."""
         self.values = dict(other.values)
         self.documents = dict(other.documents)
-        self.effects = other.effects
+        self._effects = other._effects
 
     def get(self, key: str) -> Stored | None:
         return self.values.get(key)
@@ -38,22 +38,26 @@ class StoredState:
     def get_many(self, keys: Sequence[str]) -> list[Stored | None]:
         return [self.values.get(key) for key in keys]
 
-    def save(self, key: str, value: bytes, etag: str | None, sent: int) -> None:
+    def save(self, key: str, value: bytes, etag: str | None, expiry: float = math.inf) -> None:
+        """
+        Args:
+            expiry: when the key goes by itself.
+        """
         present = self.values.get(key)
-        if present is not None:
-            taken = present.etag == etag
-        elif self._redis:
-            taken = True
-        else:
-            taken = etag is None and self._removed.get(key, 0) <= sent
-        if not taken:
+        fits = (present and present.etag) == etag
+        if not fits and (present or not self._redis):
             raise Conflict(f"{key!r} does not have ETag {etag!r}")
-        self.effects += 1
+        self._effects += 1
         version = int(present.etag) + 1 if present else 1
-        self.values[key] = Stored(value, str(version if self._redis else self.effects))
+        self.values[key] = Stored(value, str(version if self._redis else self._effects))
+        self._expiries.pop(key, None)
+        if expiry < math.inf:
+            self._expiries[key] = expiry
         if key.startswith("task-"):
             self.documents[key] = TaskDocument.model_validate_json(value)
-            self._ledger.store(self.documents[key])
+            self._ledger.store(self.documents[key], anew=present is None)
+        elif key.startswith("notification-"):
+            self._ledger.note_notification(value)
 
     def delete(self, key: str, etag: str) -> None:
         present = self.values.get(key)
@@ -61,7 +65,17 @@ class StoredState:
             return
         if present.etag != etag:
             raise Conflict(f"{key!r} does not have ETag {etag!r}")
-        self.effects += 1
+        self._effects += 1
+        self._remove(key)
+
+    def next_expiry(self) -> float:
+        return min(self._expiries.values(), default=math.inf)
+
+    def expire(self, now: float) -> None:
+        for key in [key for key, expiry in self._expiries.items() if expiry <= now]:
+            self._remove(key)
+
+    def _remove(self, key: str) -> None:
         del self.values[key]
         self.documents.pop(key, None)
-        self._removed[key] = self.effects
+        self._expiries.pop(key, None)

@@ -16,12 +16,23 @@ from itertools import count, islice
 
 import pytest
 
-from tests.simulation.exploration import ALWAYS, Found, Rules, explore, run
+from tests.simulation.exploration import Found, explore, explore_hole, run
+from tests.simulation.ledger import Hole
 from tests.simulation.scenarios import small_limits
 
 INTERLEAVINGS = 100_000
 SEEDS_AT_ONCE = 500
-SEEDS_FOR_A_KNOWN_HOLE = 5_000
+SEEDS_FOR_A_HOLE = 3_000
+# Both take a save that arrives long after its writer gave up, when the task was deleted and its key
+# removed. The exploration leaves out what they excuse.
+SEEDS_OF_HOLES = {
+    # Until the next look, the task can be read and changed, as nobody looks for the mark of each
+    # task that a request reads.
+    Hole.MET: 466,
+    # The looks are the memory of one process. Where it stops within a minute of the removal, what
+    # arrives after that stays.
+    Hole.LOOKS_CUT_SHORT: 211,
+}
 ONE_SEED = os.environ.get("SIMULATION_SEED")
 FIRST_SEED = int(ONE_SEED or os.environ.get("SIMULATION_START", "0"))
 
@@ -31,7 +42,7 @@ def test_100000_interleavings_keep_the_rules(
 ) -> None:
     began = time.monotonic()
     seen: set[int] = set()
-    for interleavings, found in _explored(workers, ALWAYS):
+    for interleavings, found in _explored(workers):
         _show(found)
         seen |= interleavings
         if ONE_SEED or len(seen) >= INTERLEAVINGS:
@@ -40,44 +51,26 @@ def test_100000_interleavings_keep_the_rules(
     report.append(f"simulation: {len(seen)} interleavings kept the rules, in {took:.0f} s")
 
 
-@pytest.mark.xfail(
-    not ONE_SEED,
-    strict=True,
-    reason="Redis takes a save with an old ETag once its key was removed: decision 1",
-)
-def test_no_deleted_task_comes_back_on_redis(workers: ProcessPoolExecutor) -> None:
-    chunks = _explored(workers, Rules(redis=True))
-    for _, found in islice(chunks, SEEDS_FOR_A_KNOWN_HOLE // SEEDS_AT_ONCE):
-        _show(found)
-
-
-@pytest.mark.xfail(
-    not ONE_SEED,
-    strict=True,
-    reason="a notification is noted before it is sent, and a repeat finds the note",
-)
-def test_every_notification_goes_out(workers: ProcessPoolExecutor) -> None:
-    chunks = _explored(workers, Rules(every_notification_goes_out=True))
-    for _, found in islice(chunks, SEEDS_FOR_A_KNOWN_HOLE // SEEDS_AT_ONCE):
-        _show(found)
+@pytest.mark.parametrize(("hole", "seed"), SEEDS_OF_HOLES.items(), ids=str)
+@pytest.mark.xfail(strict=True, reason="see `SEEDS_OF_HOLES`")
+def test_a_known_hole_is_closed(hole: Hole, seed: int, workers: ProcessPoolExecutor) -> None:
+    _show(workers.submit(explore_hole, [seed, *range(SEEDS_FOR_A_HOLE)], hole).result())
 
 
 def test_the_same_seed_makes_the_same_world() -> None:
     with small_limits():
         for seed in range(FIRST_SEED, FIRST_SEED + 100):
-            (one, _), (other, _) = run(seed, ALWAYS), run(seed, ALWAYS)
+            (one, _), (other, _) = run(seed), run(seed)
             assert one.interleaving() == other.interleaving()
 
 
-def _explored(
-    workers: ProcessPoolExecutor, rules: Rules
-) -> Iterator[tuple[set[int], Found | None]]:
+def _explored(workers: ProcessPoolExecutor) -> Iterator[tuple[set[int], Found | None]]:
     """Yield what came of one row of seeds after another, for as long as it is asked for."""
     if ONE_SEED:
-        yield explore([FIRST_SEED], rules)
+        yield explore([FIRST_SEED])
         return
     rows = (
-        workers.submit(explore, range(start, start + SEEDS_AT_ONCE), rules)
+        workers.submit(explore, range(start, start + SEEDS_AT_ONCE))
         for start in count(FIRST_SEED, SEEDS_AT_ONCE)
     )
     under_way = list(islice(rows, 2 * (os.cpu_count() or 1)))

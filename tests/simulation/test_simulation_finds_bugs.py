@@ -6,7 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import pytest
 
 from tests.simulation.broken_code import BREAKS
-from tests.simulation.exploration import ALWAYS, Explored, explore
+from tests.simulation.exploration import Explored, explore
 
 MOST_SEEDS = 10_000
 
@@ -15,37 +15,53 @@ MOST_SEEDS = 10_000
 KEPT_SEEDS = {
     "nothing_is_said_before_the_save": 1,
     "the_change_is_said_after_the_save": 1,
-    "a_change_id_is_that_of_the_version": 4,
+    "a_change_id_is_that_of_the_version": 31,
     "the_event_is_taken_from_what_was_said": 0,
-    "what_is_not_found_at_once_is_dropped": 0,
-    "what_is_not_found_for_long_is_dropped_without_a_bar": 131,
-    "an_announcement_that_failed_is_given_up": 124,
-    "a_save_that_failed_is_not_read_back": 2526,
-    "a_creation_whose_outcome_is_open_is_made_again": 553,
-    "old_changes_leave_the_history_unannounced": 470,
-    "a_deleted_task_leaves_with_unannounced_changes": 20,
-    "a_deleted_task_is_removed_before_that_is_announced": 21,
-    "a_deletion_removes_whatever_is_stored": 4,
-    "a_deleted_task_is_not_removed": 4,
-    "an_idempotency_key_forgets_deleted_tasks": 109,
-    "the_first_attempt_of_an_idempotency_key_is_not_barred": 1101,
+    "what_is_not_found_at_once_is_dropped": 2,
+    "what_is_not_found_for_long_is_dropped_without_a_bar": 589,
+    "an_open_intent_is_not_said_again": 102,
+    "an_open_intent_is_said_again_for_ever": 61,
+    "an_announcement_that_failed_is_given_up": 25,
+    "a_save_that_failed_is_not_read_back": 169,
+    "a_creation_whose_outcome_is_open_is_made_again": 124,
+    "old_changes_leave_the_history_unannounced": 256,
+    "a_deleted_task_leaves_with_unannounced_changes": 138,
+    "a_deleted_task_is_removed_before_that_is_announced": 25,
+    "a_deletion_removes_whatever_is_stored": 3,
+    "a_deleted_task_is_not_removed": 24,
+    "a_slow_writer_does_not_look_for_the_mark": 1017,
+    "a_removed_task_leaves_no_mark": 67,
+    "nobody_looks_after_a_removal": 2227,
+    "whoever_finds_the_mark_removes_the_tombstone": 44466,
+    "a_task_is_removed_before_a_slow_writer_would_look": 637,
+    "a_tombstone_is_kept_for_good": 1276,
+    "a_bar_may_bring_a_removed_task_back": 16355,
+    "an_idempotency_key_forgets_deleted_tasks": 872,
+    "the_first_attempt_of_an_idempotency_key_is_not_barred": 8230,
     "an_idempotency_key_is_noted_after_its_task": 10,
-    "saves_of_tasks_do_not_name_an_etag": 4,
-    "saves_of_lists_do_not_name_an_etag": 15,
-    "saves_of_idempotency_keys_do_not_name_an_etag": 138,
+    "saves_of_tasks_do_not_name_an_etag": 31,
+    "saves_of_lists_do_not_name_an_etag": 27,
+    "saves_of_idempotency_keys_do_not_name_an_etag": 91,
     "saves_of_notifications_do_not_name_an_etag": 68,
-    "a_failed_publication_counts_as_done": 19,
-    "a_failed_save_counts_as_done": 8,
-    "a_task_is_listed_after_it_is_stored": 20,
-    "a_notification_is_sent_for_every_delivery": 0,
-    "a_completion_that_could_not_be_told_is_given_up": 95,
+    "a_failed_publication_counts_as_done": 8,
+    "a_failed_save_counts_as_done": 2,
+    "a_task_is_listed_after_it_is_stored": 10,
+    "a_notification_is_sent_for_every_delivery": 14,
+    "a_completion_that_could_not_be_told_is_given_up": 77,
+    "a_pending_notification_counts_as_delivered": 267,
+    "a_pending_notification_is_delivered_at_once": 14,
+    "a_delivery_is_taken_over_while_it_is_under_way": 576,
+    "a_notification_whose_mark_failed_is_forgotten": 688,
+    "a_notification_counts_as_sent_before_it_is_delivered": 0,
+    "a_reserved_id_is_given_out_twice": 5,
+    "a_reserved_id_is_taken_back_while_it_is_used": 5,
 }
 
 
 @pytest.fixture(scope="module")
 def searches(workers: ProcessPoolExecutor) -> Mapping[str, Future[Explored]]:
     return {
-        name: workers.submit(explore, [KEPT_SEEDS[name], *range(MOST_SEEDS)], ALWAYS, name)
+        name: workers.submit(explore, [KEPT_SEEDS[name], *range(MOST_SEEDS)], name)
         for name in BREAKS
     }
 

@@ -6,13 +6,17 @@ no handler sees an exception, nothing is cleaned up.
 
 import asyncio
 import heapq
+import math
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _Ready:
@@ -38,26 +42,33 @@ class _Ready:
 class VirtualTime:
     """The time of the whole world, and what waits for it. It passes only when told to."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
         self._timers: list[tuple[float, int, ProcessLoop, _Ready]] = []
         self._made = 0
+        self._asked = 0
 
     def add(self, when: float, loop: "ProcessLoop", timer: _Ready) -> None:
         self._made += 1
         heapq.heappush(self._timers, (when, self._made, loop, timer))
 
-    def has_timers(self) -> bool:
+    def next_timer(self) -> float:
+        """Return when the next timer is due; infinity where there is none."""
         timers = self._timers
         while timers and (timers[0][3].is_cancelled or timers[0][2].stopped):
             heapq.heappop(timers)
-        return bool(timers)
+        return timers[0][0] if timers else math.inf
 
     def pass_to_next_timer(self) -> None:
         when, _, loop, timer = heapq.heappop(self._timers)
         self.now = max(self.now, when)
         loop.run_soon(timer)
         loop.run_ready()
+
+    def moment(self) -> datetime:
+        """Return the present moment on the wall clock, never the same twice."""
+        self._asked += 1
+        return BEGINNING + timedelta(seconds=self.now, microseconds=self._asked)
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
@@ -100,6 +111,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def time(self) -> float:
         return self._time.now
+
+    def moment(self) -> datetime:
+        return self._time.moment()
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -152,3 +166,13 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def is_closed(self) -> bool:
         return False
+
+
+class VirtualDatetime:
+    """Takes the place of `datetime` where the services ask for the present moment."""
+
+    @staticmethod
+    def now(zone: tzinfo) -> datetime:
+        loop = events._get_running_loop()
+        assert isinstance(loop, ProcessLoop)
+        return loop.moment().astimezone(zone)
