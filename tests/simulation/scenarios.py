@@ -29,8 +29,8 @@ FIRST = "first"
 SHARES_OF_CREATIONS = (0.1, 0.1, 0.1, 0.1, 0.9)
 """How probable it is that a request makes a task; mostly there are races for one that is there."""
 
-LOOKS_AFTER = (timedelta(milliseconds=10), timedelta(milliseconds=40))
-"""The last one comes when no save that was sent before the removal can arrive any more."""
+LOOKS_AFTER = (timedelta(milliseconds=50),)
+"""The only one comes when no save that was sent before the removal can arrive any more."""
 
 
 @contextmanager
@@ -99,13 +99,13 @@ def small_world(decisions: Decisions) -> World:
     world = World(
         decisions,
         start,
-        faults=decisions.below(4),
+        faults=decisions.one_of((0, 1, 1, 2, 2, 3, 3)),
         fault_rate=decisions.one_of((0.1, 0.3)),
         redis=decisions.below(4) < 3,
     )
     count = decisions.one_of((2, 2, 2, 2, 2, 3, 4))
     if name == "an untold completion":
-        count = decisions.one_of((0, 1, 1))
+        count = decisions.one_of((0, 1, 1, 2, 2))
         for event in start.ledger.announced.values():
             if event.type == TaskEventType.COMPLETED:
                 world.pending.append(Message(world, event))

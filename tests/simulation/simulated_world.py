@@ -97,6 +97,21 @@ class Thaw:
         self._process.loop.run_ready()
 
 
+class Reader:
+    """Reads the lists of a world that is quiet, without steps."""
+
+    def __init__(self) -> None:
+        self._store = InMemoryStateStore()
+        self.tasks = Tasks(self._store, InMemoryPublisher(), InMemoryPublisher(), SETTINGS)
+        self.notifications = Notifications(self._store, InMemoryDelivery())
+
+    def show(self, state: StoredState) -> None:
+        self._store.values = state.values
+
+
+READER = Reader()
+
+
 class World:
     """
     Args:
@@ -237,22 +252,21 @@ class World:
 
     def check(self) -> list[str]:
         """Return how the world, now that it is quiet, does not keep the rules."""
-        store = InMemoryStateStore()
-        store.values = self.state.values
+        READER.show(self.state)
         ledger = self.ledger
         ledger.check_announcements()
         ledger.check_creations()
         ledger.check_keys(self.state.documents.values())
         fresh = [event.event_type for event in ledger.stored.values()][self._stored_before :]
         if any(event_type is not TaskEventType.UPDATED for event_type in fresh):
-            tasks = Tasks(store, InMemoryPublisher(), InMemoryPublisher(), SETTINGS)
             ledger.check_lists(
-                self._finish(tasks.find(LONGEST_LIST, None)).items,
-                self._finish(tasks.find(LONGEST_LIST, None, status=TaskStatus.PENDING)).items,
+                self._finish(READER.tasks.find(LONGEST_LIST, None)).items,
+                self._finish(
+                    READER.tasks.find(LONGEST_LIST, None, status=TaskStatus.PENDING)
+                ).items,
             )
         if ledger.of_type(TaskEventType.COMPLETED):
-            notifications = Notifications(store, InMemoryDelivery())
-            ledger.check_notifications(self._finish(notifications.find(LONGEST_LIST)).items)
+            ledger.check_notifications(self._finish(READER.notifications.find(LONGEST_LIST)).items)
         if self.in_hand:
             ledger.violated("a message is still in hand")
         return ledger.violations

@@ -92,12 +92,13 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def no_rule_is_broken(self) -> None:
-        assert not self.world.ledger.violations, self.world.story()
+        ledger = self.world.ledger
+        assert not ledger.violations or ledger.hole(), self.world.story()
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
             self.world.run()
-            assert not self.world.check(), self.world.story()
+            assert not self.world.check() or self.world.ledger.hole(), self.world.story()
 
     def _go_on(self, answers: bytes) -> None:
         self._answers.extend(answers)

@@ -19,24 +19,27 @@ Result = TypeVar("Result")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class _Ready:
-    """A callback to run: a slimmer `asyncio.Handle`, as most of a simulation's time goes there."""
+_Ready = tuple[Callable[..., object], tuple[Any, ...]]
+"""A callback to run: slimmer than `asyncio.Handle`, as most of a simulation's time goes there."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled")
+CONTEXT = Context()
+"""That of all tasks: nothing of theirs is kept in context variables."""
 
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
-    ) -> None:
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.is_cancelled = False
+
+class _Timer:
+    """A callback to run at some time."""
+
+    __slots__ = ("cancel_noted", "ready")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.ready: _Ready = (callback, args)
+        self.cancel_noted = False
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self.cancel_noted = True
 
     def cancelled(self) -> bool:
-        return self.is_cancelled
+        return self.cancel_noted
 
 
 class VirtualTime:
@@ -44,18 +47,18 @@ class VirtualTime:
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
-        self._timers: list[tuple[float, int, ProcessLoop, _Ready]] = []
+        self._timers: list[tuple[float, int, ProcessLoop, _Timer]] = []
         self._made = 0
         self._asked = 0
 
-    def add(self, when: float, loop: "ProcessLoop", timer: _Ready) -> None:
+    def add(self, when: float, loop: "ProcessLoop", timer: _Timer) -> None:
         self._made += 1
         heapq.heappush(self._timers, (when, self._made, loop, timer))
 
     def next_timer(self) -> float:
         """Return when the next timer is due; infinity where there is none."""
         timers = self._timers
-        while timers and (timers[0][3].is_cancelled or timers[0][2].stopped):
+        while timers and (timers[0][3].cancel_noted or timers[0][2].stopped):
             heapq.heappop(timers)
         return timers[0][0] if timers else math.inf
 
@@ -91,19 +94,18 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(self)
         try:
             while self._ready:
-                handle = self._ready.popleft()
-                if handle.is_cancelled:
-                    continue
-                if handle.context is None:
-                    handle.callback(*handle.args)
-                else:
-                    handle.context.run(handle.callback, *handle.args)
+                callback, args = self._ready.popleft()
+                callback(*args)
         finally:
             events._set_running_loop(outside)
 
-    def run_soon(self, handle: _Ready) -> None:
-        if not self.stopped:
-            self._ready.append(handle)
+    def run_soon(self, timer: _Timer) -> None:
+        self.call_soon(self._run_timer, timer)
+
+    def _run_timer(self, timer: _Timer) -> None:
+        if not timer.cancel_noted:
+            callback, args = timer.ready
+            callback(*args)
 
     def stop(self) -> None:
         self.stopped = True
@@ -117,29 +119,19 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> _Ready:
-        handle = _Ready(callback, args, context)
+    ) -> None:
         if not self.stopped:
-            self._ready.append(handle)
-        return handle
+            self._ready.append((callback, args))
 
     def call_later(  # type: ignore[override]
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: Context | None = None,
-    ) -> _Ready:
-        return self.call_at(self._time.now + delay, callback, *args, context=context)
+        self, delay: float, callback: Callable[..., object], *args: Any
+    ) -> _Timer:
+        return self.call_at(self._time.now + delay, callback, *args)
 
     def call_at(  # type: ignore[override]
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: Context | None = None,
-    ) -> _Ready:
-        timer = _Ready(callback, args, context)
+        self, when: float, callback: Callable[..., object], *args: Any
+    ) -> _Timer:
+        timer = _Timer(callback, args)
         self._time.add(when, self, timer)
         return timer
 
@@ -153,7 +145,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         name: object = None,
         context: Context | None = None,
     ) -> asyncio.Task[Result]:
-        return asyncio.Task(coro, loop=self, context=context)
+        return asyncio.Task(coro, loop=self, context=CONTEXT)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Ignore what nobody awaited: it may fail, and a stopped process leaves it behind."""
