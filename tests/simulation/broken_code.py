@@ -281,7 +281,7 @@ def a_deleted_task_is_not_removed() -> Iterator[None]:
 
 @breaks
 def a_slow_writer_does_not_look_for_the_mark() -> Iterator[None]:
-    async def trust(self: Removals, task_id: str, read_at: float) -> bool:
+    async def trust(self: Removals, task_id: str, change_id: str, read_at: float) -> bool:
         return False
 
     with patch.object(Removals, "undo_late_save", trust):

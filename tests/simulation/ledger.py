@@ -47,7 +47,7 @@ class Ledger:
     met: bool = False
     """A client's request read such a task before it was gone again."""
     looks_cut_short: bool = False
-    """A process was stopped that was to look for what comes back."""
+    """A process was stopped that was to remove a key and to look for what comes back."""
     violations: list[str] = field(default_factory=list)
 
     def copy(self) -> "Ledger":

@@ -50,7 +50,7 @@ def small_limits() -> Iterator[None]:
             (task_api.removals, "QUICK", timedelta(milliseconds=2)),
             (task_api.removals, "REMOVED_AFTER", timedelta(milliseconds=3)),
             (task_api.removals, "LOOKS_AFTER", LOOKS_AFTER),
-            (task_api.removals, "TOMBSTONE_KEPT_FOR", timedelta(milliseconds=50)),
+            (task_api.removals, "TOMBSTONE_KEPT_FOR", timedelta(milliseconds=5)),
             (task_api.reserved_ids, "MOST_AHEAD", 1),
             (task_api.reserved_ids, "KEPT_FOR", timedelta(milliseconds=20)),
             (shared_models.moments, "datetime", VirtualDatetime),

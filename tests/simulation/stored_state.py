@@ -73,6 +73,8 @@ class StoredState:
 
     def expire(self, now: float) -> None:
         for key in [key for key, expiry in self._expiries.items() if expiry <= now]:
+            if key in self.documents:
+                self._ledger.looks_cut_short = True
             self._remove(key)
 
     def _remove(self, key: str) -> None:
