@@ -281,7 +281,7 @@ def a_deleted_task_is_not_removed() -> Iterator[None]:
 
 @breaks
 def a_slow_writer_does_not_look_for_the_mark() -> Iterator[None]:
-    async def trust(self: Removals, task_id: str, read_at: float) -> bool:
+    async def trust(self: Removals, task_id: str, change_id: str, read_at: float) -> bool:
         return False
 
     with patch.object(Removals, "undo_late_save", trust):
@@ -314,16 +314,6 @@ def a_removed_task_leaves_no_mark() -> Iterator[None]:
 @breaks
 def nobody_looks_after_a_removal() -> Iterator[None]:
     with patch.object(task_api.removals, "LOOKS_AFTER", ()):
-        yield
-
-
-@breaks
-def whoever_finds_the_mark_removes_the_tombstone() -> Iterator[None]:
-    async def undo(self: Removals, task_id: str) -> bool:
-        marked = await self._store.get(f"removed-{task_id}") is not None
-        return marked and await self._clear(task_id)
-
-    with patch.object(Removals, "undo_if_removed", undo):
         yield
 
 
