@@ -9,7 +9,7 @@ from benchmarks import layers, plots
 from benchmarks.goals import ROUTES, Verdict, verdicts
 from benchmarks.measurements import Layer, Results, Spread
 from benchmarks.systems import OURS, SYSTEMS
-from benchmarks.tables import number, spread, table
+from benchmarks.tables import figures, number, spread, table
 from benchmarks.throughput import POST, PUT, SAVE_ALONE
 
 NOTES = Path(__file__).with_name("notes.md")
@@ -89,21 +89,9 @@ def _throughput(results: Results) -> str:
         for system in SYSTEMS:
             if not samples.has(work, connections, system):
                 continue
-            ratio = ""
-            if system != OURS and samples.has(work, connections, OURS):
-                ratio = spread(samples.throughput_ratio(work, connections, OURS, system)) + "×"
-            p99 = Spread.of([each.p99_ms for each in samples.of(work, connections, system)])
-            rows.append(
-                (
-                    ROUTES.get(work, "naive's save alone"),
-                    str(connections),
-                    system,
-                    spread(samples.per_second(work, connections, system)),
-                    spread(samples.p50_ms(work, connections, system)),
-                    number(p99.median),
-                    ratio,
-                )
-            )
+            *cells, ratio = figures(samples, work, connections, system)
+            times = f"{ratio}×" if ratio else ""
+            rows.append((ROUTES.get(work, "naive's save alone"), *cells, times))
     header = ("route", "connections", "system", "requests a second", "p50, ms", "p99, ms", "ours")
     errors = "".join(f"\n- {error}" for error in samples.errors())
     shown = f"\n\nErrors:\n{errors}" if errors else "\n\nNo request of any round had an error."

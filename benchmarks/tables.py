@@ -38,6 +38,22 @@ def spread(values: Spread) -> str:
     return f"{number(values.median)} ({number(values.low)}–{number(values.high)})"
 
 
+def figures(samples: Samples, work: str, connections: int, system: str) -> tuple[str, ...]:
+    """Return connections, system, requests a second, p50, p99, and how many times that is ours."""
+    ratio = ""
+    if system != OURS and samples.has(work, connections, OURS):
+        ratio = spread(samples.throughput_ratio(work, connections, OURS, system))
+    p99 = Spread.of([sample.p99_ms for sample in samples.of(work, connections, system)])
+    return (
+        str(connections),
+        system,
+        spread(samples.per_second(work, connections, system)),
+        spread(samples.p50_ms(work, connections, system)),
+        number(p99.median),
+        ratio,
+    )
+
+
 def samples_table(samples: Samples) -> str:
     """Return throughput, latency, ratios and CPU time of every cell."""
     header = ("work", "connections", "system", "a second", "p50 ms", "p99 ms", "ours is × this")
@@ -47,22 +63,7 @@ def samples_table(samples: Samples) -> str:
         for system in SYSTEMS:
             if not samples.has(work, connections, system):
                 continue
-            cell = samples.of(work, connections, system)
-            ratio = ""
-            if system != OURS and samples.has(work, connections, OURS):
-                ratio = spread(samples.throughput_ratio(work, connections, OURS, system))
-            p99 = Spread.of([sample.p99_ms for sample in cell])
-            rows.append(
-                (
-                    work,
-                    str(connections),
-                    system,
-                    spread(samples.per_second(work, connections, system)),
-                    spread(samples.p50_ms(work, connections, system)),
-                    number(p99.median),
-                    ratio,
-                )
-            )
+            rows.append((work, *figures(samples, work, connections, system)))
             if system != EMPTY:
                 costs.append(_cost(samples, work, connections, system))
     cost_header = ("work", "connections", "system", "CPU ms a request, by part", "announced after")
