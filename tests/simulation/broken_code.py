@@ -312,6 +312,13 @@ def a_removed_task_leaves_no_mark() -> Iterator[None]:
 
 
 @breaks
+def a_change_is_made_of_whatever_is_stored() -> Iterator[None]:
+    """Also of what a late save brought back."""
+    with patch.object(TaskDocuments, "get_to_change", TaskDocuments.get):
+        yield
+
+
+@breaks
 def nobody_looks_after_a_removal() -> Iterator[None]:
     with patch.object(task_api.removals, "LOOKS_AFTER", ()):
         yield
@@ -320,7 +327,7 @@ def nobody_looks_after_a_removal() -> Iterator[None]:
 @breaks
 def whoever_finds_the_mark_removes_the_tombstone() -> Iterator[None]:
     async def undo(self: Removals, task_id: str) -> bool:
-        marked = await self._store.get(f"removed-{task_id}") is not None
+        marked = await self._documents.removed_by(task_id) is not None
         return marked and await self._clear(task_id)
 
     with patch.object(Removals, "undo_if_removed", undo):

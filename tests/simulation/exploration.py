@@ -49,7 +49,11 @@ def prepare_worker() -> None:
     starts()
 
 
-def explore(seeds: Iterable[int], broken: str | None = None) -> Explored:
+def explore(
+    seeds: Iterable[int],
+    broken: str | None = None,
+    make_world: Callable[[Decisions], World] = small_world,
+) -> Explored:
     """Run the world of each seed until one breaks a rule, but for the known holes.
 
     Args:
@@ -58,7 +62,7 @@ def explore(seeds: Iterable[int], broken: str | None = None) -> Explored:
     interleavings: set[int] = set()
     with BREAKS[broken]() if broken else nullcontext():
         for seed in seeds:
-            world, violations = run(seed)
+            world, violations = run(seed, make_world)
             if not violations:
                 interleavings.add(world.interleaving())
             elif not world.ledger.hole():

@@ -25,7 +25,6 @@ from task_api.task_documents import TaskDocument
 class Hole(Enum):
     """Where the services are known not to keep the rules."""
 
-    MET = "a client meets a removed task while a late save has it back"
     LOOKS_CUT_SHORT = "a process stops that was to look for what a late save brings back"
 
 
@@ -44,8 +43,6 @@ class Ledger:
     """How often a process was hit inside the delivery of a notification."""
     returned: set[str] = field(default_factory=set)
     """The removed tasks that a late save made again."""
-    met: bool = False
-    """A client's request read such a task before it was gone again."""
     looks_cut_short: bool = False
     """A process was stopped that was to remove a key and to look for what comes back."""
     violations: list[str] = field(default_factory=list)
@@ -89,11 +86,6 @@ class Ledger:
         else:
             self.stored[event.id] = event
             self.versions[task.id] = event
-
-    def meet(self, document: TaskDocument) -> None:
-        """Note a document that a client's request has read."""
-        if document.task and self.is_deleted(document.task.id) and not document.deleted:
-            self.met = True
 
     def announce(self, event: CloudEvent) -> None:
         """Note an event that the broker has taken."""
@@ -150,8 +142,6 @@ class Ledger:
 
     def hole(self) -> Hole | None:
         """Return the known hole that may excuse a violation."""
-        if self.met:
-            return Hole.MET
         return Hole.LOOKS_CUT_SHORT if self.looks_cut_short and self.returned else None
 
     def of_type(self, event_type: TaskEventType) -> list[TaskEvent]:

@@ -18,7 +18,6 @@ from shared_models import (
 )
 from task_api.notifier import completed
 from task_api.settings import Settings
-from task_api.task_documents import TaskDocuments
 from task_api.tasks import Tasks
 from tests.simulation.calls import Call, Invocation
 from tests.simulation.virtual_loop import ProcessLoop
@@ -82,7 +81,6 @@ class TaskApi(Process):
         super().__init__(world)
         broker = PublisherPort(self)
         self.tasks = Tasks(StorePort(self), broker, broker, SETTINGS)
-        self.tasks._documents = TaskDocuments(ReadByClients(self))
 
     async def handle(self, event: CloudEvent) -> None:
         """Do what the subscriptions of task-api do."""
@@ -141,19 +139,6 @@ class StorePort:
         await self._process.call(
             lambda: self._state.delete(key, etag), "delete", key, etag, writes=True
         )
-
-
-class ReadByClients(StorePort):
-    """Notes what clients read of tasks."""
-
-    async def get(self, key: str) -> Stored | None:
-        def read() -> Stored | None:
-            if key in self._state.documents:
-                self._process.world.ledger.meet(self._state.documents[key])
-            return self._state.get(key)
-
-        stored: Stored | None = await self._process.call(read, "get", key)
-        return stored
 
 
 class PublisherPort:

@@ -143,7 +143,8 @@ def _world_of_looks_cut_short(decisions: Decisions) -> World:
     return world
 
 
-def _world_of_meetings(decisions: Decisions) -> World:
+def world_of_late_saves(decisions: Decisions) -> World:
+    """Return a world whose clients are likely to meet what a late save of a removed task left."""
     world = World(decisions, starts()["a new task"], faults=3, fault_rate=0.3)
     wanted = first_task(world)
     Client(world, [Edit(wanted, "late")])
@@ -159,7 +160,6 @@ def _some_time(decisions: Decisions) -> float:
 
 
 WORLDS_OF_HOLES = {
-    Hole.MET: _world_of_meetings,
     Hole.LOOKS_CUT_SHORT: _world_of_looks_cut_short,
 }
 """Worlds that are likely to fall into a known hole."""

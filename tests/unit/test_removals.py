@@ -117,6 +117,26 @@ async def test_a_change_that_arrives_after_its_writer_gave_up_is_undone(world: W
     assert world.announced() == ["task.created", "task.deleted"]
 
 
+async def test_a_task_that_a_late_save_brought_back_cannot_be_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals, "LOOKS_AFTER", ())
+    one, two = world.start(), world.start()
+    task = await one.create(TaskCreate(title="a"))
+    world.store.holds_next, world.store.answers = True, False
+    with pytest.raises(Unavailable):
+        await one.set_status(task.id, TaskStatus.IN_PROGRESS)
+    await two.delete(task.id)
+    await world.deliver(two)
+    await world.removed(task.id)
+    world.store.held.set()
+    await world.store.late
+    with pytest.raises(TaskNotFound):
+        await two.set_status(task.id, TaskStatus.COMPLETED)
+    await world.deliver(world.start())
+    assert world.announced() == ["task.created", "task.deleted"]
+
+
 async def test_a_change_that_arrived_late_is_not_announced_by_another_process(
     world: World,
 ) -> None:

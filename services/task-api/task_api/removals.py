@@ -14,7 +14,6 @@ from datetime import timedelta
 import structlog
 
 from service_kit.index_pages import IndexPages
-from service_kit.keys import key_part
 from service_kit.ports import Conflict, StateStore, Unavailable
 from task_api.idempotency import IdempotencyKeys
 from task_api.task_documents import TaskDocument, TaskDocuments
@@ -26,7 +25,6 @@ QUICK = timedelta(milliseconds=250)
 """From its read to its end; such a save was over before the task could be removed."""
 TOMBSTONE_KEPT_FOR = timedelta(seconds=1)
 """Where the process ends before it removes the key."""
-MARK_KEPT_FOR = timedelta(days=1)
 LOOKS_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 1, 2, 4, 8, 15, 30))
 """Pauses between looks for a save that arrives when its writer has given up."""
 
@@ -42,7 +40,6 @@ class Removals:
     def __init__(
         self, store: StateStore, indexes: Mapping[str, IndexPages], keys: IdempotencyKeys
     ) -> None:
-        self._store = store
         self._documents = TaskDocuments(store)
         self._indexes = indexes
         self._keys = keys
@@ -55,8 +52,7 @@ class Removals:
         if document.idempotency_record:
             await self._keys.outlive_task(document.idempotency_record)
         with suppress(Conflict):  # marked already
-            deletion = document.history[-1].id.encode()
-            await self._store.save(_mark(task_id), deletion, None, MARK_KEPT_FOR)
+            await self._documents.mark_removed(task_id, document.history[-1].id)
         with suppress(Conflict):  # another replica removes it too
             await self._documents.save(task_id, document, etag, TOMBSTONE_KEPT_FOR)
         removing = asyncio.create_task(self._remove_key(task_id))
@@ -72,18 +68,18 @@ class Removals:
         """
         if asyncio.get_running_loop().time() - read_at < QUICK.total_seconds():
             return False
-        mark = await self._store.get(_mark(task_id))
-        if mark is None or mark.value.decode() == change_id:
+        deletion_id = await self._documents.removed_by(task_id)
+        if deletion_id in (None, change_id):
             return False  # the deletion itself was slow
-        return await self._clear(task_id, but_for=mark.value.decode())
+        return await self._clear(task_id, but_for=deletion_id)
 
     async def undo_if_removed(self, task_id: str) -> bool:
         """Return whether the task was removed; what is there under its key goes again.
 
         The tombstone itself stays: it is what the quick rely on.
         """
-        mark = await self._store.get(_mark(task_id))
-        return mark is not None and await self._clear(task_id, but_for=mark.value.decode())
+        deletion_id = await self._documents.removed_by(task_id)
+        return deletion_id is not None and await self._clear(task_id, but_for=deletion_id)
 
     async def _clear(self, task_id: str, but_for: str | None = None) -> bool:
         """Remove what is under the key of a task; return False where its last change stays."""
@@ -105,7 +101,3 @@ class Removals:
                 await self._clear(task_id)
             except Unavailable as error:
                 log.warning("removal_postponed", task_id=task_id, reason=str(error))
-
-
-def _mark(task_id: str) -> str:
-    return f"removed-{key_part(task_id)}"

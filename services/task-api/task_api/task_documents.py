@@ -11,6 +11,7 @@ from service_kit.ports import StateStore, Stored
 from shared_models import Task, TaskEvent, TaskEventType
 
 CHANGES_KEPT = 16
+MARK_KEPT_FOR = timedelta(days=1)
 
 
 class Change(BaseModel):
@@ -67,6 +68,14 @@ class TaskDocuments:
         stored = await self._store.get(_key(task_id))
         return (_parse(stored), stored.etag) if stored else (None, None)
 
+    async def get_to_change(self, task_id: str) -> tuple[TaskDocument | None, str | None]:
+        """Return the document and its ETag, or None twice, also where the task was removed.
+
+        What is there under the key of a removed task is a late save, and about to go again.
+        """
+        stored, mark = await self._store.get_many([_key(task_id), _mark(task_id)])
+        return (_parse(stored), stored.etag) if stored and not mark else (None, None)
+
     async def get_many(self, task_ids: list[str]) -> list[TaskDocument | None]:
         stored = await self._store.get_many([_key(task_id) for task_id in task_ids])
         return [_parse(each) if each else None for each in stored]
@@ -84,6 +93,18 @@ class TaskDocuments:
     async def delete(self, task_id: str, etag: str) -> None:
         await self._store.delete(_key(task_id), etag)
 
+    async def mark_removed(self, task_id: str, deletion_id: str) -> None:
+        """Note that a task is about to leave the store, and the id of the change that deleted it.
+
+        Raise `Conflict` where that is noted already.
+        """
+        await self._store.save(_mark(task_id), deletion_id.encode(), None, MARK_KEPT_FOR)
+
+    async def removed_by(self, task_id: str) -> str | None:
+        """Return the id of the change that deleted a removed task; None for any other."""
+        mark = await self._store.get(_mark(task_id))
+        return mark.value.decode() if mark else None
+
 
 def new_id() -> str:
     return str(uuid4())
@@ -91,6 +112,10 @@ def new_id() -> str:
 
 def _key(task_id: str) -> str:
     return f"task-{key_part(task_id)}"
+
+
+def _mark(task_id: str) -> str:
+    return f"removed-{key_part(task_id)}"
 
 
 def _parse(stored: Stored) -> TaskDocument:

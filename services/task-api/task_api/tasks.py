@@ -166,7 +166,7 @@ class Tasks:
         async with self._in_time(), self._turn(task_id):
             while True:
                 read_at = asyncio.get_running_loop().time()
-                document, etag = await self._documents.get(task_id)
+                document, etag = await self._documents.get_to_change(task_id)
                 task = _present(document, task_id)
                 assert document and etag
                 if precondition and not precondition(task):
