@@ -323,4 +323,9 @@ class DaprSecrets:
             if "not found" in str(error):
                 return None
             raise
-        return str(answer.secret.get(key)) if key in answer.secret else None
+        # A file has one value by its name. A Secret of Kubernetes has several: `token` is where the
+        # injector looks for a sidecar's tokens.
+        for name in (key, "token"):
+            if name in answer.secret:
+                return str(answer.secret[name])
+        return None

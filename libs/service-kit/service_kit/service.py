@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -15,7 +16,10 @@ from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
+from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
+
+STARTUP_FAILURE = 3
 
 log = structlog.get_logger()
 
@@ -85,15 +89,24 @@ def serve(application: str, settings: ServiceSettings) -> None:
     # A request leaves little for the collector of cycles, and it looks at everything else as well:
     # at its usual pace it takes a tenth of the time.
     gc.set_threshold(50_000, 50, 1000)
-    uvicorn.run(
-        application,
-        factory=True,
-        host=settings.app_host,
-        port=settings.app_port,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=10,
+    server = DrainingServer(
+        uvicorn.Config(
+            application,
+            factory=True,
+            host=settings.app_host,
+            port=settings.app_port,
+            access_log=False,
+            log_config=None,
+            # Longer than clients and load balancers keep an idle connection: whoever closes it
+            # first must not be the one that a request is on its way to.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=10,
+        ),
+        settings.drain_for,
     )
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 async def _read_token(token: SidecarToken, secrets: Secrets, settings: ServiceSettings) -> None:

@@ -32,6 +32,8 @@ class ServiceSettings(BaseSettings):
     """Refuse callbacks without the token even where the sidecar was started without one."""
 
     sidecar_timeout: timedelta = timedelta(seconds=5)
+    drain_for: timedelta = timedelta(0)
+    """How long to go on answering after SIGTERM, for those who send requests to notice."""
     log_json: bool = True
     log_level: str = "INFO"
 
