@@ -26,9 +26,12 @@ class TaskEventType(StrEnum):
 class TaskEvent(BaseModel):
     """The `data` of a task's event.
 
-    Readers ignore fields that they do not know and accept schema 0, which had no `version`,
-    `priority`, `assignee`, `due_at` and no `schema_version`.
+    Readers accept fields that they do not know, and hand them on where they announce a change that
+    a newer replica has made. They accept schema 0 too, which had no `version`, `priority`,
+    `assignee`, `due_at` and no `schema_version`.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     event_type: TaskEventType
     task_id: str

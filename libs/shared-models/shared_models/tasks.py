@@ -50,7 +50,12 @@ class TaskPatch(BaseModel):
 
 
 class Task(BaseModel):
-    """One version of a task. `version` starts at 1 and grows by one with every change."""
+    """One version of a task. `version` starts at 1 and grows by one with every change.
+
+    While services are upgraded, one that does not know a field yet must not lose it.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     id: str
     title: str

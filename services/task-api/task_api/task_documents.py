@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from service_kit.index_pages import Place
 from service_kit.keys import key_part
@@ -17,6 +17,8 @@ MARK_KEPT_FOR = timedelta(days=1)
 class Change(BaseModel):
     """One change of a task. The id is of the attempt, so no two writers ever share one."""
 
+    model_config = ConfigDict(extra="allow")
+
     id: str
     event: TaskEvent
 
@@ -26,7 +28,10 @@ class TaskDocument(BaseModel):
 
     A document without a task bars the creation that wanted the key: see `announcements`.
     A deleted task's document stays until its deletion has been announced.
+    What a newer replica beside this one has written, and this one does not know, stays in it.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     schema_version: int = 1
     task: Task | None = None

@@ -1,0 +1,71 @@
+"""While services are upgraded, old replicas work beside new ones, on the same documents."""
+
+import json
+from typing import Any
+
+from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
+from service_kit.ports import Stored
+from shared_models import TaskCreate, TaskStatus
+from task_api.settings import Settings
+from task_api.tasks import Tasks
+
+
+class World:
+    def __init__(self) -> None:
+        self.store = InMemoryStateStore()
+        self.broker = InMemoryPublisher()
+
+    def replica(self) -> Tasks:
+        return Tasks(self.store, self.broker, self.broker, Settings())
+
+    def read(self, task_id: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.store.values[f"task-{task_id}"].value)
+        return document
+
+    def write(self, task_id: str, document: dict[str, Any]) -> None:
+        etag = self.store.values[f"task-{task_id}"].etag
+        self.store.values[f"task-{task_id}"] = Stored(json.dumps(document).encode(), etag)
+
+
+def written_by_a_newer_replica(document: dict[str, Any]) -> dict[str, Any]:
+    change = document["history"][-1]
+    change["event"]["from_the_future"] = change["from_the_future"] = 1
+    document["task"]["from_the_future"] = document["from_the_future"] = 1
+    return document
+
+
+async def test_a_change_keeps_the_fields_that_only_a_newer_replica_knows() -> None:
+    world = World()
+    task = await world.replica().create(TaskCreate(title="a"))
+    world.write(task.id, written_by_a_newer_replica(world.read(task.id)))
+    await world.replica().set_status(task.id, TaskStatus.COMPLETED)
+    document = world.read(task.id)
+    assert document["task"]["status"] == "completed"
+    first = document["history"][0]
+    assert (
+        document["from_the_future"]
+        == document["task"]["from_the_future"]
+        == first["from_the_future"]
+        == first["event"]["from_the_future"]
+        == 1
+    )
+
+
+async def test_a_change_of_a_newer_replica_is_announced_as_stored() -> None:
+    world = World()
+    task = await world.replica().create(TaskCreate(title="a"))
+    world.write(task.id, written_by_a_newer_replica(world.read(task.id)))
+    for intent in world.broker.of("task-changes"):
+        await world.replica().announcements.handle(intent)
+    (event,) = world.broker.of("task-events")
+    assert event.data["from_the_future"] == 1
+
+
+async def test_a_document_of_before_is_read() -> None:
+    """Fields that documents did not have in the beginning have defaults."""
+    world = World()
+    task = await world.replica().create(TaskCreate(title="a"))
+    document = world.read(task.id)
+    del document["schema_version"], document["idempotency_record"], document["deleted"]
+    world.write(task.id, document)
+    assert (await world.replica().set_status(task.id, TaskStatus.COMPLETED)).version == 2
