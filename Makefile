@@ -1,6 +1,11 @@
 # `make help` says what there is.
 PYTHON ?= python3
 VENV := .venv/bin
+COMPILE := $(VENV)/uv pip compile --generate-hashes --universal --python-version 3.11 \
+	--no-header --no-annotate
+IMAGE_TAG ?= $(shell awk '$$1 == "appVersion:" {gsub("\"", "", $$2); print $$2}' helm/Chart.yaml)
+DOCKER_BUILD ?= docker build
+CYCLONEDX := cyclonedx-bom==7.5.0
 
 .DEFAULT_GOAL := help
 
@@ -40,6 +45,20 @@ format: install ## Put the code into the one format
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 
+.PHONY: images
+images: ## Build both services' images, and list what is in them (DOCKER_BUILD="docker build …")
+	@for service in task-api notification-service; do \
+		$(DOCKER_BUILD) --file services/$$service/Dockerfile --tag $$service:$(IMAGE_TAG) \
+			--build-arg VERSION=$(IMAGE_TAG) --build-arg REVISION="$$(git rev-parse HEAD)" . || exit; \
+	done
+	@$(MAKE) --no-print-directory sbom
+
+.PHONY: sbom
+sbom: install ## Write the bill of materials of the images' packages to .local/sbom.cdx.json
+	@$(VENV)/uv tool run --quiet --from $(CYCLONEDX) cyclonedx-py requirements \
+		services/requirements.txt --output-reproducible --output-file .local/sbom.cdx.json
+	@echo "The packages in the images: .local/sbom.cdx.json"
+
 .PHONY: runtime
 runtime: install ## Find or build Dapr and Redis, nothing else
 	@$(VENV)/python -m tools.parts
@@ -55,5 +74,6 @@ install: .venv/installed .local/secrets.json ## Make the virtual environment, no
 
 .PHONY: lock
 lock: install ## Pin the newest packages that requirements.in allows
-	$(VENV)/uv pip compile requirements.in --output-file requirements.txt \
-		--generate-hashes --universal --python-version 3.11 --no-header --no-annotate --upgrade
+	$(COMPILE) requirements.in --output-file requirements.txt --upgrade
+	$(COMPILE) services/requirements.in --output-file services/requirements.txt \
+		--constraint requirements.txt

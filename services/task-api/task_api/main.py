@@ -45,3 +45,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 def serve() -> None:
     """Run the service with the settings of the environment."""
     serve_service("task_api.main:create_app", Settings())
+
+
+if __name__ == "__main__":
+    serve()
