@@ -64,7 +64,7 @@ def nothing_is_said_before_the_save() -> Iterator[None]:
         read_at: float | None = None,
     ) -> None:
         await save(self, task_id, document, replaces, read_at)
-        await self.make_room(task_id, document.history[-1:])
+        await self.make_room(document.history[-1:])
 
     with (
         patch.object(Announcements, "say", say),
@@ -120,7 +120,7 @@ def the_event_is_taken_from_what_was_said() -> Iterator[None]:
 
     async def announce_as_said(self: Announcements, event: CloudEvent) -> None:
         for intent in _intents(event):
-            await self.make_room(intent.task_id, [said[intent.change_id]])
+            await self.make_room([said[intent.change_id]])
         await handle(self, event)
 
     with (
@@ -219,11 +219,21 @@ def a_creation_whose_outcome_is_open_is_made_again() -> Iterator[None]:
 def old_changes_leave_the_history_unannounced() -> Iterator[None]:
     make_room = Announcements.make_room
 
-    async def for_deletions(self: Announcements, task_id: str, history: Sequence[Change]) -> None:
+    async def for_deletions(self: Announcements, history: Sequence[Change]) -> None:
         if history and history[-1].event.event_type is TaskEventType.DELETED:
-            await make_room(self, task_id, history)
+            await make_room(self, history)
 
     with patch.object(Announcements, "make_room", for_deletions):
+        yield
+
+
+@breaks
+def every_change_is_noted_as_announced() -> Iterator[None]:
+    def note(self: Announcements, history: Sequence[Change]) -> None:
+        for change in history:
+            change.announced = True
+
+    with patch.object(Announcements, "note_announced", note):
         yield
 
 
@@ -231,9 +241,9 @@ def old_changes_leave_the_history_unannounced() -> Iterator[None]:
 def a_deleted_task_leaves_with_unannounced_changes() -> Iterator[None]:
     make_room = Announcements.make_room
 
-    async def for_updates(self: Announcements, task_id: str, history: Sequence[Change]) -> None:
+    async def for_updates(self: Announcements, history: Sequence[Change]) -> None:
         if history and history[-1].event.event_type is not TaskEventType.DELETED:
-            await make_room(self, task_id, history)
+            await make_room(self, history)
 
     with patch.object(Announcements, "make_room", for_updates):
         yield

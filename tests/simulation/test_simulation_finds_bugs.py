@@ -26,6 +26,7 @@ KEPT_SEEDS = {
     "a_save_that_failed_is_not_read_back": 169,
     "a_creation_whose_outcome_is_open_is_made_again": 124,
     "old_changes_leave_the_history_unannounced": 256,
+    "every_change_is_noted_as_announced": 169,
     "a_deleted_task_leaves_with_unannounced_changes": 41,
     "a_deleted_task_is_removed_before_that_is_announced": 25,
     "a_deletion_removes_whatever_is_stored": 3,

@@ -1,6 +1,7 @@
 """The guarantee, step by step: what a process that stops anywhere leaves behind is settled."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -217,6 +218,23 @@ async def test_a_change_that_makes_room_in_the_history_is_announced_before_it_go
     ids = {event.id for event in replicas.publisher.of("task-events")}
     assert ids == {f"{task.id}:{version}" for version in range(1, 41)}
     assert len(await tasks.history(task.id)) == 16
+
+
+async def test_a_change_that_is_known_to_be_announced_is_not_announced_again_when_it_goes(
+    replicas: Replicas,
+) -> None:
+    before_restart = replicas.start()
+    task = await before_restart.create(TaskCreate(title="0"))
+    await replicas.deliver(before_restart)
+    await before_restart.edit(task.id, lambda _: TaskCreate(title="1"))
+    await replicas.deliver(before_restart)
+    after_restart = replicas.start()
+    for number in range(2, 40):
+        await after_restart.edit(task.id, lambda _, n=number: TaskCreate(title=str(n)))  # type: ignore[misc]
+        await replicas.deliver(after_restart)
+    announced = Counter(event.id for event in replicas.publisher.of("task-events"))
+    # Nobody has changed the task between the announcement of version 2 and the restart.
+    assert [id for id, times in announced.items() if times > 1] == [f"{task.id}:2"]
 
 
 async def test_an_outage_of_the_broker_during_an_announcement_is_raised_to_be_retried(

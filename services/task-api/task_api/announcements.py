@@ -134,14 +134,19 @@ class Announcements:
         finally:
             self._end_save(change.id, saved)
 
-    async def make_room(self, task_id: str, history: Sequence[Change]) -> None:
-        """Announce those of `history` that this process does not know to be announced.
+    def note_announced(self, history: Sequence[Change]) -> None:
+        """Mark those of `history` that this process knows to be announced."""
+        for change in history:
+            if change.id in self._announced:
+                change.announced = True
+
+    async def make_room(self, history: Sequence[Change]) -> None:
+        """Announce those of `history` of which nobody knows that they are announced.
 
         To be called before they leave the store; consumers drop what they know.
         """
-        await asyncio.gather(
-            *(self._publish(change) for change in history if change.id not in self._announced)
-        )
+        self.note_announced(history)
+        await asyncio.gather(*(self._publish(change) for change in history if not change.announced))
 
     async def handle(self, event: CloudEvent) -> None:
         """Handle a message of the topic of intents."""
@@ -237,7 +242,7 @@ class Announcements:
         document, etag = await self._documents.get(task_id)
         if document is None or etag is None or not document.deleted:
             return
-        await self.make_room(task_id, document.history)
+        await self.make_room(document.history)
         await self._removals.remove(task_id, document, etag)
 
     async def _own_save(self, change_id: str, patience: float) -> "_Saved | None":

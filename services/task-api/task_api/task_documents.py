@@ -21,6 +21,8 @@ class Change(BaseModel):
 
     id: str
     event: TaskEvent
+    announced: bool = False
+    """Known to be announced. Noted with the next change of a process that knows, so often later."""
 
 
 class TaskDocument(BaseModel):

@@ -195,6 +195,7 @@ class Tasks:
         read_at: float,
     ) -> None:
         assert document.task
+        self.announcements.note_announced(document.history)
         following = document.changed(task, event_type)
         reopened = (
             document.task.status is TaskStatus.COMPLETED and task.status is not TaskStatus.COMPLETED
@@ -204,7 +205,7 @@ class Tasks:
             following.places = {**document.places, "open": place}
         await asyncio.gather(
             self.announcements.say(task.id, following.history[-1], etag),
-            self.announcements.make_room(task.id, document.history[: 1 - CHANGES_KEPT]),
+            self.announcements.make_room(document.history[: 1 - CHANGES_KEPT]),
         )
         await self.announcements.save(task.id, following, etag, read_at)
 
