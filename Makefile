@@ -6,7 +6,7 @@ VENV := .venv/bin
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: runtime ## Run the whole system here until Ctrl-C
@@ -19,6 +19,10 @@ down: install ## Stop what `make up` started
 .PHONY: test
 test: runtime ## Run all tests, on systems and ports of their own
 	@$(VENV)/python -m pytest
+
+.PHONY: cluster-test
+cluster-test: install ## Test the chart on the cluster of KUBECONFIG, under load, in namespaces of its own
+	@$(VENV)/python -m pytest tests/cluster -o faulthandler_timeout=1800
 
 .PHONY: bench
 bench: runtime ## Measure everything and write docs/performance.md (half an hour; SMOKE=1: two minutes)
