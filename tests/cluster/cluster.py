@@ -21,7 +21,7 @@ OF_RELEASE = "app.kubernetes.io/part-of=dapr-tasks"
 DAPR_NAMESPACE = os.environ.get("DAPR_NAMESPACE", "dapr-system")
 CHART = ROOT / "helm"
 WHOLE_WITHIN_SECONDS = 240
-COMMAND_SECONDS = 180
+COMMAND_SECONDS = 300
 
 Json = Any
 
@@ -73,7 +73,7 @@ def wait_for_control_plane() -> None:
     """Return once every part of Dapr's control plane is there, as it should be."""
     dapr = Namespace(DAPR_NAMESPACE)
     for part in dapr.kubectl("get", "deployments,statefulsets", "--output=name").split():
-        dapr.kubectl("rollout", "status", part, "--timeout=170s")
+        dapr.kubectl("rollout", "status", part, "--timeout=290s")
 
 
 def eventually(look: Callable[[], Any], within: float = 60, every: float = 0.5) -> Any:
@@ -130,7 +130,7 @@ class Container:
 
     def __init__(self, namespace: "Namespace", pod: str, name: str) -> None:
         self._exec = partial(
-            namespace.kubectl, "exec", "--stdin", pod, f"--container={name}", "--", "python", "-"
+            namespace.kubectl, "exec", "--stdin", pod, f"--container={name}", "--", "python3", "-"
         )
 
     def python(self, program: str, *arguments: str) -> str:

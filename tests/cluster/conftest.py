@@ -4,12 +4,14 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from tests.cluster.cluster import (
     DAPR_NAMESPACE,
     NOTIFICATIONS,
+    CommandFailed,
     Container,
     Namespace,
     Release,
@@ -28,6 +30,13 @@ REPORT = pytest.StashKey[Report]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORT] = Report()
+
+
+def pytest_report_header() -> str:
+    """Say which cluster is about to be disturbed."""
+    with suppress(CommandFailed, OSError):
+        return f"cluster: {kubectl('config', 'current-context').strip()}"
+    return "cluster: none"
 
 
 def pytest_terminal_summary(

@@ -5,6 +5,7 @@ what the image of task-api has. `probe.py` runs it, and asks it on the pod's own
 """
 
 import asyncio
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -29,6 +30,7 @@ class Inside(Receiver):
         self._load: Load | None = None
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._began = 0.0
 
     def application(self) -> web.Application:
         application = super().application()
@@ -45,6 +47,7 @@ class Inside(Receiver):
             raise web.HTTPConflict(text="A load is running.")
         wanted = await request.json()
         self._load = Load(**wanted, seed=wanted["name"], patience=PATIENCE_SECONDS)
+        self._began = time.monotonic()
         self._stop.clear()
         self._running = asyncio.create_task(self._run(self._load))
         return web.Response(status=204)
@@ -58,6 +61,7 @@ class Inside(Receiver):
         if not self._running or not self._load:
             raise web.HTTPConflict(text="No load is running.")
         self._stop.set()
+        seconds = time.monotonic() - self._began
         await self._running
         load = self._load
         return web.json_response(
@@ -67,6 +71,7 @@ class Inside(Receiver):
                 "surprises": load.surprises,
                 "failed": [asdict(each) for each in load.failed],
                 "latencies": load.latencies,
+                "seconds": seconds,
             }
         )
 

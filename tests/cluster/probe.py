@@ -37,6 +37,7 @@ class Work:
     surprises: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     @classmethod
     def of_json(cls, name: str, told: Json) -> "Work":
@@ -107,21 +108,18 @@ class Probe:
         return [each.change.type for each in self._seen.received if each.change.task_id == task_id]
 
     @contextmanager
-    def load(
-        self, name: str, changes_a_second: float = CHANGES_A_SECOND, *, reported: bool = True
-    ) -> Iterator[Outcome]:
+    def load(self, name: str, changes_a_second: float = CHANGES_A_SECOND) -> Iterator[Outcome]:
         """Make load on task-api while the context lasts, and tell what came of it.
 
         The services are whole when it begins and, unless the body fails, when it ends.
 
         Args:
-            name: starts the titles of its tasks; no two loads of a run share one.
-            reported: the figures are a row of the report.
+            name: starts the titles of its tasks, and names its row of the report; no two loads of
+                a run share one.
         """
         outcome = Outcome()
         wanted = {"urls": [f"http://{TASK_API}"], "changes_a_second": changes_a_second}
         self._namespace.wait_until_whole()
-        began = time.monotonic()
         self._ask("POST", "/load", {"name": name, **wanted})
         try:
             time.sleep(STEADY_SECONDS)
@@ -132,7 +130,6 @@ class Probe:
             told = self._ask("DELETE", "/load")
         work = Work.of_json(name, told)
         self._works.append(work)
-        seconds = time.monotonic() - began
         found = self._settled([work])
         outcome.failed = [each.why for each in work.failed]
         outcome.broken = [f"{column}: {each}" for column in COLUMNS for each in found[column]]
@@ -143,14 +140,13 @@ class Probe:
             failed=len(work.failed),
             found={column: len(each) for column, each in found.items()},
             unexpected=len(outcome.broken) - sum(map(len, found.values())),
-            requests_a_second=len(work.latencies) / seconds,
+            requests_a_second=len(work.latencies) / work.seconds,
             p99_seconds=quantile(work.latencies, 0.99) if work.latencies else 0.0,
             longest_delay_seconds=self._ask("GET", "/longest-delay"),
             longest_gap_seconds=work.longest_gap(),
             failing_seconds=work.failing_for(),
         )
-        if reported:
-            self._report.add(outcome.figures)
+        self._report.add(outcome.figures)
 
     def broken_in_the_end(self) -> list[str]:
         """Check all loads once more, by all that there is to see now."""

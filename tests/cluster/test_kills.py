@@ -57,7 +57,7 @@ def crash_sidecar(namespace: Namespace, pod: Json) -> None:
     namespace.kubectl(
         *("debug", name, f"--container=crash-{secrets.token_hex(3)}", f"--image={image}"),
         *("--image-pull-policy=IfNotPresent", f"--target={SIDECAR}", "--profile=restricted"),
-        *("--", "python", "-c", "import os, signal; os.kill(1, signal.SIGQUIT)"),
+        *("--", "python3", "-c", "import os, signal; os.kill(1, signal.SIGQUIT)"),
     )
     eventually(lambda: restarts_of(namespace.get("pod", name), SIDECAR) > restarts)
 
