@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
-from faults.history import COLUMNS, Announcement, Change, History, Notification, check
+from faults.campaign import LATE_SECONDS
+from faults.history import COLUMNS, COMPLETED, Announcement, Change, History, Notification, check
 from faults.load import Acknowledged, Failure
 from faults.observations import DOCUMENTS, logged_deliveries, stored_task
 from faults.report import quantile
@@ -75,6 +77,21 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     """What breaks the guarantee or the contract."""
     figures: Figures | None = None
+
+
+def longest_notification(history: History) -> float:
+    """Return the longest time from a completion to its notification, by the services' clocks."""
+    completed = {
+        f"Task '{change.title}' has been completed": datetime.fromisoformat(change.moment)
+        for change in history.acknowledged
+        if change.type == COMPLETED
+    }
+    delays = [
+        (datetime.fromisoformat(each.created_at) - completed[each.message]).total_seconds()
+        for each in history.listed
+        if each.message in completed
+    ]
+    return max(delays, default=0.0)
 
 
 class Probe:
@@ -143,13 +160,15 @@ class Probe:
             requests_a_second=len(work.latencies) / work.seconds,
             p99_seconds=quantile(work.latencies, 0.99) if work.latencies else 0.0,
             longest_delay_seconds=self._ask("GET", "/longest-delay"),
+            longest_notification_seconds=longest_notification(self._history([work])),
             longest_gap_seconds=work.longest_gap(),
             failing_seconds=work.failing_for(),
         )
         self._report.add(outcome.figures)
 
     def broken_in_the_end(self) -> list[str]:
-        """Check all loads once more, by all that there is to see now."""
+        """Check all loads once more, by all that there is to see when nothing comes any more."""
+        time.sleep(LATE_SECONDS if self._works else 0)
         found = self._settled(self._works)
         broken = [f"{column}: {each}" for column in COLUMNS for each in found[column]]
         broken += [

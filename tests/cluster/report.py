@@ -28,6 +28,7 @@ class Figures:
     requests_a_second: float
     p99_seconds: float
     longest_delay_seconds: float
+    longest_notification_seconds: float
     longest_gap_seconds: float
     failing_seconds: float
 
@@ -88,7 +89,7 @@ class Report:
     def _table(self) -> list[list[str]]:
         columns = [heading.replace("-", "") for heading in HEADINGS.values()]
         heading = ["under load", "requests", "a second", "failed", *columns, "unexpected", "p99"]
-        heading += ["longest gap", "failing for", "longest event delay"]
+        heading += ["longest gap", "failing for", "longest event delay", "longest notification"]
         return [heading, *map(_row, self.figures)]
 
 
@@ -101,4 +102,5 @@ def _row(each: Figures) -> list[str]:
         f"{each.longest_gap_seconds:.2f} s",
         f"{each.failing_seconds:.2f} s",
         f"{each.longest_delay_seconds:.2f} s",
+        f"{each.longest_notification_seconds:.2f} s",
     ]

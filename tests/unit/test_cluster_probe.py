@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-from faults.history import COLUMNS, Change
+from faults.history import COLUMNS, Change, History, Notification
 from faults.load import Acknowledged, Failure
 from tests.cluster import inside
 from tests.cluster.cluster import Json, Namespace, merged
-from tests.cluster.probe import Probe, Work
+from tests.cluster.probe import Probe, Work, longest_notification
 from tests.cluster.report import BEGIN, END, CannotReport, Figures, Report
 
 
@@ -91,6 +91,21 @@ def test_a_load_tells_how_long_it_went_without_success_and_with_failures() -> No
     assert (Work("kill").longest_gap(), Work("kill").failing_for()) == (0.0, 0.0)
 
 
+def test_a_notification_is_as_late_as_it_comes_after_its_completion() -> None:
+    moment = "2026-11-21T10:00:00.500000Z"
+    history = History(
+        acknowledged=[
+            Change(id, 2, "task.completed", f"load {id}", "completed", 1, None, None, moment)
+            for id in ("1", "2")
+        ],
+        listed=[
+            Notification("n1", "1", "Task 'load 1' has been completed", "2026-11-21T10:00:01Z"),
+            Notification("n2", "2", "Task 'load 2' has been completed", "2026-11-21T10:00:03Z"),
+        ],
+    )
+    assert longest_notification(history) == 2.5
+
+
 def test_values_are_laid_over_others() -> None:
     first = {"taskApi": {"replicas": 2, "env": {"a": "1"}}, "image": {"tag": "1"}}
     second = {"taskApi": {"env": {"b": "2"}}, "image": {"tag": "2"}}
@@ -103,14 +118,16 @@ def test_values_are_laid_over_others() -> None:
 def test_the_figures_stand_between_the_markers_of_the_page(tmp_path: Path) -> None:
     found = {**dict.fromkeys(COLUMNS, 0), "lost": 3}
     report = Report()
-    report.add(Figures("rollback", 1234, 2, found, 1, 98.7, 0.0256, 1.5, 0.25, 0.5))
+    report.add(Figures("rollback", 1234, 2, found, 1, 98.7, 0.0256, 1.5, 1.75, 0.25, 0.5))
     report.note("A note.")
     page = tmp_path / "kubernetes.md"
     page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nMore.\n")
     report.write(page, "a cluster")
     text = page.read_text()
     counts = " | ".join(["2", "3", *6 * ["0"], "1"])
-    assert f"| rollback | 1,234 | 99 | {counts} | 26 ms | 0.25 s | 0.50 s | 1.50 s |" in text
+    assert (
+        f"| rollback | 1,234 | 99 | {counts} | 26 ms | 0.25 s | 0.50 s | 1.50 s | 1.75 s |" in text
+    )
     assert "old" not in text
     assert text.startswith("# Title\n\n") and text.endswith(f"{END}\n\nMore.\n")
     assert "- A note." in text
