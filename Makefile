@@ -26,6 +26,10 @@ test: runtime ## Run all tests, on systems and ports of their own
 	@$(VENV)/python -m tools.parts chart
 	@$(VENV)/python -m pytest
 
+.PHONY: cluster-test
+cluster-test: install ## Test the chart on the cluster of KUBECONFIG, under load, in namespaces of its own
+	@$(VENV)/python -m pytest tests/cluster -o faulthandler_timeout=1800
+
 .PHONY: bench
 bench: runtime ## Measure everything and write docs/performance.md (half an hour; SMOKE=1: two minutes)
 	@$(VENV)/python -m benchmarks $(if $(SMOKE),--smoke)

@@ -137,20 +137,6 @@ class Ledger:
                     last.found[column] = batch.verdict.found[column]
             batch.verdict = last
 
-    def longest_delay(self, batch: Batch) -> float:
-        """Return the longest time from an acknowledgement to the receipt of its event."""
-        delays = [
-            self._probe.first_received[(each.change.task_id, each.change.version)] - each.at
-            for each in batch.load.acknowledged
-            if (each.change.task_id, each.change.version) in self._probe.first_received
-        ]
-        delays += [
-            self._probe.deletions[task_id] - at
-            for task_id, at in batch.load.deleted.items()
-            if task_id in self._probe.deletions
-        ]
-        return max(delays, default=0.0)
-
     def _unheard(self, batch: Batch) -> bool:
         return any(
             (each.change.task_id, each.change.version) not in self._probe.first_received
@@ -222,7 +208,7 @@ async def run(plan: Plan, state: Path, say: Say) -> Run:
             await ledger.close(batches)
             with Redis(port=system.ports.redis, decode_responses=True) as redis:
                 appendfsync = str(redis.config_get("appendfsync")["appendfsync"])
-            delays = [ledger.longest_delay(batch) for batch in batches]
+            delays = [probe.longest_delay(batch.load) for batch in batches]
     finally:
         await asyncio.to_thread(system.stop)
     figures = Run(

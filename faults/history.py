@@ -60,6 +60,7 @@ class Notification:
     id: str
     task_id: str
     message: str
+    created_at: str = ""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -25,6 +25,8 @@ BURSTS_A_SECOND = 7
 CLIENTS = 32
 PATIENCE_SECONDS = (1.5, 4.0, 12.0)
 """How long clients wait for an answer: less and more than task-api takes to answer 503."""
+KEEPS_IDLE_SECONDS = 4
+"""How long a client keeps a connection that it does not use: less than the services do."""
 GIVES_UP_SECONDS = 90
 SHARED_ONE_IN = 12
 TOUCHES = 8
@@ -50,6 +52,19 @@ class Answer:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that was not answered, or was answered with an error of the server."""
+
+    started: float
+    at: float
+    why: str
+
+
+class Unanswered(aiohttp.ClientError):
+    """A request whose connection failed; says how."""
+
+
 class Abandoned(Exception):
     """A request was answered otherwise than the contract has it, or not at all; says how."""
 
@@ -61,18 +76,34 @@ class Load:
         urls: of the instances of task-api; the clients use them in turns.
         name: starts the titles of its tasks; no two loads on a system share one.
         seed: determines what the clients do, though not how they are interleaved.
+        changes_a_second: how many changes are requested, while they are answered.
+        patience: how many seconds a client waits for an answer; one of these, by chance.
     """
 
-    def __init__(self, urls: Sequence[str], *, name: str, seed: str) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        name: str,
+        seed: str,
+        changes_a_second: float = CHANGES_A_SECOND,
+        patience: Sequence[float] = PATIENCE_SECONDS,
+    ) -> None:
         self.acknowledged: list[Acknowledged] = []
         self.deleted: dict[str, float] = {}
         """The moment of the acknowledgement, by task."""
         self.surprises: list[str] = []
         """What the contract does not allow."""
+        self.failed: list[Failure] = []
+        """Every attempt that failed, whatever became of the request when it was sent again."""
+        self.latencies: list[float] = []
+        """Of each answer, in seconds."""
         self.changes = 0
         self._urls = list(urls)
         self._name = name
         self._seed = seed
+        self._changes_a_second = changes_a_second
+        self._patience = patience
         self.stopping = False
         """No client begins anything new."""
         self._next_slot = 0.0
@@ -82,9 +113,9 @@ class Load:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Load":
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPS_IDLE_SECONDS)
         self._session = await self._open.enter_async_context(
-            aiohttp.ClientSession(connector=connector)
+            aiohttp.ClientSession(connector=connector, middlewares=[_every_attempt_counts])
         )
         clients = await self._open.enter_async_context(asyncio.TaskGroup())
         for number in range(CLIENTS):
@@ -131,7 +162,7 @@ class Load:
         """Wait for the turn of as many changes; what an outage left undone is not caught up."""
         now = time.monotonic()
         moment = max(now, self._next_slot)
-        self._next_slot = moment + places / CHANGES_A_SECOND
+        self._next_slot = moment + places / self._changes_a_second
         await asyncio.sleep(_next_burst(moment) - now)
 
     async def burst(self) -> None:
@@ -147,10 +178,22 @@ class Load:
         pause = 0.02
         again = False
         while time.monotonic() < deadline:
-            with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            started = time.monotonic()
+            why = None
+            try:
                 answer = await self._send_once(chance, method, path, **arguments)
+                self.latencies.append(answer.at - answer.started)
+                if answer.status >= 500:
+                    why = str(answer.status)
                 if answer.status != 503:
                     return answer, again
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                why = f"{type(error).__name__} {error}"
+            finally:
+                if why:
+                    self.failed.append(
+                        Failure(started, time.monotonic(), f"{method} {path}: {why}")
+                    )
             again = True
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.2)
@@ -161,7 +204,7 @@ class Load:
     ) -> Answer:
         assert self._session
         url = chance.choice(self._urls)
-        patience = aiohttp.ClientTimeout(total=chance.choice(PATIENCE_SECONDS))
+        patience = aiohttp.ClientTimeout(total=chance.choice(self._patience))
         started = time.monotonic()
         async with self._session.request(
             method, url + path, timeout=patience, **arguments
@@ -198,6 +241,16 @@ class Load:
                 self._waiting.remove(waiting)
                 if not first.done():
                     first.set_result(answer.at)
+
+
+async def _every_attempt_counts(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep the HTTP client from sending a request again by itself, which would hide a failure."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise Unanswered(f"{type(error).__name__} {error}") from error
 
 
 def _next_burst(moment: float) -> float:

@@ -4,20 +4,23 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from redis import Redis
 
 from faults.history import Notification, StoredTask
-from faults.probe import change_of
+from faults.receiver import change_of
+
+if TYPE_CHECKING:  # what runs in a cluster has no client of Redis
+    from redis import Redis
 
 DOCUMENTS = "task-api||task-"
-DELIVERY = re.compile(r"notification_delivered\b.*?\bnotification_id[=\": ]+(\w+)")
+DELIVERED = "notification_delivered"
+NOTIFICATION_ID = re.compile(r"\bnotification_id[=\": ]+(\w+)")
 AT_ONCE = 500
 
 
-def stored_tasks(redis: Redis, *, but: Collection[str] = ()) -> dict[str, StoredTask]:
+def stored_tasks(redis: "Redis", *, but: Collection[str] = ()) -> dict[str, StoredTask]:
     """Return the tasks in the store, by id, without those in `but`."""
     keys = [
         key
@@ -31,12 +34,18 @@ def stored_tasks(redis: Redis, *, but: Collection[str] = ()) -> dict[str, Stored
         for key in some:
             pipeline.hget(key, "data")
         for key, value in zip(some, pipeline.execute(), strict=True):
-            document = json.loads(value) if value else {}
-            # A document without a task holds the place of one that was never made.
-            if document.get("task"):
-                changes = tuple(change_of(change["event"]) for change in document["history"])
-                found[key.removeprefix(DOCUMENTS)] = StoredTask(document["deleted"], changes)
+            if task := stored_task(value):
+                found[key.removeprefix(DOCUMENTS)] = task
     return found
+
+
+def stored_task(value: str | None) -> StoredTask | None:
+    """Return the task of a document, or None where it is gone or holds an unused id."""
+    document = json.loads(value) if value else {}
+    if not document.get("task"):
+        return None
+    changes = tuple(change_of(change["event"]) for change in document["history"])
+    return StoredTask(document["deleted"], changes)
 
 
 async def listed_notifications(
@@ -50,7 +59,8 @@ async def listed_notifications(
             answer.raise_for_status()
             page: dict[str, Any] = await answer.json()
         fresh = [
-            Notification(each["id"], each["task_id"], each["message"]) for each in page["items"]
+            Notification(each["id"], each["task_id"], each["message"], each["created_at"])
+            for each in page["items"]
         ]
         found += fresh
         if page["next_cursor"] is None or (
@@ -73,5 +83,5 @@ def logged_deliveries(logs: Path) -> Iterator[str]:
     for log in sorted(logs.glob("*.log")):
         with log.open(errors="replace") as lines:
             for line in lines:
-                if match := DELIVERY.search(line):
+                if DELIVERED in line and (match := NOTIFICATION_ID.search(line)):
                     yield match[1]

@@ -6,13 +6,12 @@ It reaches Redis directly, so no fault on the way to Redis keeps anything from i
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import yaml
 from aiohttp import web
 
-from faults.history import Announcement, Change
+from faults.receiver import Receiver
 from tools import parts
 from tools.local_system import LocalSystem, free_ports
 
@@ -21,24 +20,18 @@ TOPIC = "task-events"
 READY_WITHIN_SECONDS = 30
 
 
-class Probe:
+class Probe(Receiver):
     """Receives `task-events` from before the load begins; an asynchronous context manager."""
 
     def __init__(self, system: LocalSystem) -> None:
-        self.received: list[Announcement] = []
-        self.first_received: dict[tuple[str, int], float] = {}
-        """The moment, by task and version."""
-        self.deletions: dict[str, float] = {}
-        """The moment a task's deletion was first received."""
+        super().__init__()
         self._system = system
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> "Probe":
         ports = free_ports()
         app_port, http, grpc, internal = (next(ports) for _ in range(4))
-        application = web.Application()
-        application.router.add_post("/events", self._receive)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(self.application(), access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", app_port).start()
         state = self._system.state
@@ -116,29 +109,3 @@ class Probe:
             f"The probe's sidecar is not ready after {READY_WITHIN_SECONDS} s;"
             f" {self._system.log(APP_ID)} says why."
         )
-
-    async def _receive(self, request: web.Request) -> web.Response:
-        moment = time.monotonic()
-        event = await request.json()
-        announcement = Announcement(str(event["id"]), change_of(event["data"]))
-        self.received.append(announcement)
-        change = announcement.change
-        self.first_received.setdefault((change.task_id, change.version), moment)
-        if change.type == "task.deleted":
-            self.deletions.setdefault(change.task_id, moment)
-        return web.json_response({"status": "SUCCESS"})
-
-
-def change_of(event: dict[str, Any]) -> Change:
-    """Return the change that the data of an event tells of."""
-    return Change(
-        task_id=event["task_id"],
-        version=event["version"],
-        type=event["event_type"],
-        title=event["title"],
-        status=event["status"],
-        priority=event["priority"],
-        assignee=event["assignee"],
-        due_at=event["due_at"],
-        moment=event["timestamp"],
-    )

@@ -92,7 +92,7 @@ class Run:
 def this_machine() -> dict[str, Any]:
     """Return what a run was measured with, and when."""
     return {
-        "commit": _commit(),
+        "commit": commit("services", "libs", "components"),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {
             "cores": os.cpu_count(),
@@ -105,14 +105,16 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit(*folders: str) -> str:
+    """Return the commit at hand, with a + where something in `folders` was changed since."""
+
     def git(*arguments: str) -> str:
         answer = subprocess.run(
             ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
         )
         return answer.stdout.strip()
 
-    changed = "+" if git("status", "--porcelain", "--", "services", "libs", "components") else ""
+    changed = "+" if git("status", "--porcelain", "--", *folders) else ""
     return f"{git('rev-parse', '--short=10', 'HEAD') or 'unknown'}{changed}"
 
 
@@ -175,7 +177,11 @@ def table(run: Run) -> list[list[str]]:
 
 
 def as_text(run: Run) -> str:
-    rows = [[cell.replace("-", "") for cell in table(run)[0]], *table(run)[1:]]
+    return aligned(_in_one_piece(table(run)))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as text: the first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -188,8 +194,6 @@ def as_text(run: Run) -> str:
 
 def as_page(run: Run) -> str:
     """Return docs/faults.md."""
-    heading, *rows = table(run)
-    heading = [cell.replace("-", "") for cell in heading]
     machine = run.machine
     injected = sum(fault.injected for fault in run.faults)
     changes = sum(fault.acknowledged for fault in run.faults)
@@ -207,9 +211,7 @@ def as_page(run: Run) -> str:
         " and refused, one at a time, while clients create, change, complete and delete tasks."
         f" {injected:,} faults, {changes:,} acknowledged changes. {outcome}",
         "",
-        _row(heading),
-        _row(["---", *["---:"] * (len(heading) - 1)]),
-        *(_row(row) for row in rows),
+        markdown(_in_one_piece(table(run))),
         "",
         f"Measured on {run.date}, commit {run.commit}, with `appendfsync {run.appendfsync}`:"
         f" {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']},"
@@ -271,6 +273,18 @@ def as_page(run: Run) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown; the first row is its heading."""
+    heading, *others = rows
+    ruler = ["---", *["---:"] * (len(heading) - 1)]
+    return "\n".join(_row(row) for row in (heading, ruler, *others))
+
+
+def _in_one_piece(rows: list[list[str]]) -> list[list[str]]:
+    """Return a table whose heading has no places to break its words at."""
+    return [[cell.replace("-", "") for cell in rows[0]], *rows[1:]]
 
 
 def _row(cells: Sequence[str]) -> str:
