@@ -52,12 +52,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* A value of a Secret in base64: as the cluster has it, or a new one. */}}
 {{- define "dapr-tasks.keptOrRandom" -}}
-{{- if .root.Values.development }}
-{{- b64enc "development" }}
-{{- else }}
 {{- $kept := lookup "v1" "Secret" .root.Release.Namespace .secret }}
 {{- dig "data" .key "" $kept | default (randAlphaNum 40 | b64enc) }}
-{{- end }}
 {{- end }}
 
 {{/* What keeps a container within Pod Security "restricted". */}}
