@@ -271,7 +271,7 @@ class Release:
         for layer in layers:
             values = merged(values, layer)
         self._helm(
-            *("upgrade", "--install", self.NAME, str(CHART)),
+            *("upgrade", "--install", self.NAME, str(CHART), "--reset-values"),
             *(("--values", given) if given else ()),
             *("--values", "-"),
             *(("--wait", "--timeout=5m") if wait else ()),

@@ -76,7 +76,7 @@ def test_a_drained_node_fails_no_request(namespace: Namespace, probe: Probe) -> 
 
 def test_a_restart_of_the_control_plane_fails_no_request(probe: Probe) -> None:
     """All of it at once: a scheduler without a disk cannot come back one by one."""
-    with probe.load("restart of Dapr's control plane") as outcome:
+    with probe.load("restart of the control plane") as outcome:
         Namespace(DAPR_NAMESPACE).kubectl("delete", "pods", "--all")
         wait_for_control_plane()
     assert_nobody_noticed(outcome)
