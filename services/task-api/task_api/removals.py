@@ -68,18 +68,20 @@ class Removals:
         """
         if asyncio.get_running_loop().time() - read_at < QUICK.total_seconds():
             return False
-        deletion_id = await self._documents.removed_by(task_id)
-        if deletion_id in (None, change_id):
-            return False  # the deletion itself was slow
-        return await self._clear(task_id, but_for=deletion_id)
+        return await self.undo_if_removed(task_id, change_id)
 
-    async def undo_if_removed(self, task_id: str) -> bool:
+    async def undo_if_removed(self, task_id: str, change_id: str | None = None) -> bool:
         """Return whether the task was removed; what is there under its key goes again.
 
         The tombstone itself stays: it is what the quick rely on.
+
+        Args:
+            change_id: a change that may be the deletion itself, which undoes nothing.
         """
         deletion_id = await self._documents.removed_by(task_id)
-        return deletion_id is not None and await self._clear(task_id, but_for=deletion_id)
+        if deletion_id in (None, change_id):
+            return False
+        return await self._clear(task_id, but_for=deletion_id)
 
     async def _clear(self, task_id: str, but_for: str | None = None) -> bool:
         """Remove what is under the key of a task; return False where its last change stays."""
