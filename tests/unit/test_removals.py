@@ -11,7 +11,7 @@ import pytest
 
 from service_kit.in_memory_adapters import InMemoryPublisher, InMemoryStateStore
 from service_kit.ports import Unavailable
-from shared_models import CHANGES_INTENDED, CloudEvent, TaskCreate, TaskStatus
+from shared_models import CHANGES_INTENDED, CloudEvent, Task, TaskCreate, TaskStatus
 from task_api import announcements, removals
 from task_api.announcements import Intent, Intents
 from task_api.settings import Settings
@@ -84,6 +84,21 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World()
 
 
+async def brought_back(world: World, replica: Tasks) -> Task:
+    """Return a task that `replica` removed, and that a save brought back whose writer gave up."""
+    writer = world.start()
+    task = await writer.create(TaskCreate(title="a"))
+    world.store.holds_next, world.store.answers = True, False
+    with pytest.raises(Unavailable):
+        await writer.set_status(task.id, TaskStatus.IN_PROGRESS)
+    await replica.delete(task.id)
+    await world.deliver(replica)
+    await world.removed(task.id)
+    world.store.held.set()
+    await world.store.late
+    return task
+
+
 async def test_a_frozen_change_of_a_removed_task_is_not_acknowledged(world: World) -> None:
     one, two = world.start(), world.start()
     task = await one.create(TaskCreate(title="a"))
@@ -102,16 +117,7 @@ async def test_a_frozen_change_of_a_removed_task_is_not_acknowledged(world: Worl
 
 
 async def test_a_change_that_arrives_after_its_writer_gave_up_is_undone(world: World) -> None:
-    one, two = world.start(), world.start()
-    task = await one.create(TaskCreate(title="a"))
-    world.store.holds_next, world.store.answers = True, False
-    with pytest.raises(Unavailable):
-        await one.set_status(task.id, TaskStatus.COMPLETED)
-    await two.delete(task.id)
-    await world.deliver(two)
-    await world.removed(task.id)
-    world.store.held.set()
-    await world.store.late
+    task = await brought_back(world, world.start())
     assert world.holds(task.id)
     await world.removed(task.id)
     assert world.announced() == ["task.created", "task.deleted"]
@@ -121,18 +127,10 @@ async def test_a_task_that_a_late_save_brought_back_cannot_be_changed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removals, "LOOKS_AFTER", ())
-    one, two = world.start(), world.start()
-    task = await one.create(TaskCreate(title="a"))
-    world.store.holds_next, world.store.answers = True, False
-    with pytest.raises(Unavailable):
-        await one.set_status(task.id, TaskStatus.IN_PROGRESS)
-    await two.delete(task.id)
-    await world.deliver(two)
-    await world.removed(task.id)
-    world.store.held.set()
-    await world.store.late
+    replica = world.start()
+    task = await brought_back(world, replica)
     with pytest.raises(TaskNotFound):
-        await two.set_status(task.id, TaskStatus.COMPLETED)
+        await replica.set_status(task.id, TaskStatus.COMPLETED)
     await world.deliver(world.start())
     assert world.announced() == ["task.created", "task.deleted"]
 
