@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
 from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
@@ -18,8 +19,6 @@ from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
-
-STARTUP_FAILURE = 3
 
 log = structlog.get_logger()
 
