@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tools import parts
 from tools.chart_checks import CHART, render
 from tools.local_system import ROOT
 
@@ -99,3 +100,7 @@ def test_new_pods_come_with_new_dapr_resources() -> None:
     existing = render(CHART / "ci" / "existing.yaml")
     assert checksums() == checksums("--set", "taskApi.replicas=3")
     assert not any(checksum in existing for checksum in checksums())
+
+
+def test_tilt_installs_the_dapr_that_runs_here() -> None:
+    assert f"DAPR = '{parts.DAPR}'" in (ROOT / "Tiltfile").read_text().splitlines()
