@@ -112,24 +112,44 @@ class IndexPages:
                 return Page(items=items, next_cursor=_cursor(last))
         return Page(items=items)
 
+    async def end(self) -> Place:
+        """Return the place behind the newest entry."""
+        head, _ = await self._head()
+        return Place(head.number, len(head.ids))
+
+    async def oldest_first(self, first: Place) -> AsyncIterator[list[tuple[str, Place]]]:
+        """Yield the entries from the place `first` on, oldest first, page by page.
+
+        Raises:
+            UnknownCursor: the index does not reach to that place.
+        """
+        head, _ = await self._head()
+        if first > Place(head.number, len(head.ids)):
+            raise UnknownCursor("there is no such place")
+        for number in reversed(_numbers(head)):
+            if number >= first.page:
+                entries = await self._entries_of(number, head)
+                if entries := [entry for entry in entries if entry[1] >= first]:
+                    yield entries
+
     async def _entries(
         self, head: _Head, before: Place | None
     ) -> AsyncIterator[list[tuple[str, Place]]]:
         """Yield the entries of one page after another, newest first, that lie before a place."""
-        numbers = [head.number]
-        for first, last in reversed(head.live):
-            numbers.extend(range(last, first - 1, -1))
-        for number in numbers:
+        for number in _numbers(head):
             if before and number > before.page:
                 continue
-            page = head if number == head.number else (await self._sealed(number))[0]
-            entries = [
-                (id, Place(number, slot))
-                for slot, id in enumerate(page.ids if page else [])
-                if id is not None and (before is None or Place(number, slot) < before)
-            ]
-            if entries:
+            entries = await self._entries_of(number, head)
+            if entries := [entry for entry in entries if before is None or entry[1] < before]:
                 yield entries[::-1]
+
+    async def _entries_of(self, number: int, head: _Head) -> list[tuple[str, Place]]:
+        page = head if number == head.number else (await self._sealed(number))[0]
+        return [
+            (id, Place(number, slot))
+            for slot, id in enumerate(page.ids if page else [])
+            if id is not None
+        ]
 
     async def _add_batch(self, additions: Sequence[Sequence[str]]) -> list[list[Place] | Exception]:
         ids = [id for some in additions for id in some]
@@ -224,6 +244,14 @@ Document = TypeVar("Document", bound=BaseModel)
 
 def _read(model: type[Document], stored: Stored | None) -> Document | None:
     return model.model_validate_json(stored.value) if stored else None
+
+
+def _numbers(head: _Head) -> list[int]:
+    """Return the numbers of the pages that have ids, the newest first."""
+    numbers = [head.number]
+    for first, last in reversed(head.live):
+        numbers.extend(range(last, first - 1, -1))
+    return numbers
 
 
 def _clear(page: _SealedPage, removals: Sequence[tuple[Place, str]]) -> bool:

@@ -1,7 +1,7 @@
 """Things that are added once and listed newest first."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -24,7 +24,7 @@ class Records(Generic[Thing]):
 
     def __init__(self, store: StateStore, kind: str, model: type[Thing]) -> None:
         self._store = store
-        self._kind = kind
+        self.kind = kind
         self._model = model
         self._index = IndexPages(store, kind)
 
@@ -93,19 +93,35 @@ class Records(Generic[Thing]):
         """Return a page of the records that are `wanted`, of all or of one group."""
 
         async def read(entries: list[tuple[str, Place]]) -> list[Thing | None]:
-            found: list[Thing | None] = []
-            stored = await self._store.get_many([self._key(id) for id, _ in entries])
-            for (_, place), each in zip(entries, stored, strict=True):
-                record = _Record.model_validate_json(each.value) if each else None
-                if record is None or record.places.get(group or "") != place:
-                    found.append(None)
-                    continue
-                thing = self._model.model_validate(record.thing)
-                found.append(thing if wanted(thing) else None)
-            return found
+            things = await self.at(entries, group)
+            return [thing if thing is not None and wanted(thing) else None for thing in things]
 
         index = self._index if group is None else self._group(group)
         return await index.newest_first(limit, cursor, read)
+
+    async def end(self) -> Place:
+        """Return the place behind the newest record."""
+        return await self._index.end()
+
+    def oldest_first(self, first: Place) -> AsyncIterator[list[tuple[str, Place]]]:
+        """Yield the ids and places from the place `first` on, oldest first, page by page.
+
+        Raises:
+            UnknownCursor: the list does not reach to that place.
+        """
+        return self._index.oldest_first(first)
+
+    async def at(
+        self, entries: Sequence[tuple[str, Place]], group: str | None = None
+    ) -> list[Thing | None]:
+        """Return the records of some entries, with None where none points back to its entry."""
+        found: list[Thing | None] = []
+        stored = await self._store.get_many([self._key(id) for id, _ in entries])
+        for (_, place), each in zip(entries, stored, strict=True):
+            record = _Record.model_validate_json(each.value) if each else None
+            listed = record is not None and record.places.get(group or "") == place
+            found.append(self._model.model_validate(record.thing) if record and listed else None)
+        return found
 
     async def _leave(self, id: str, places: dict[str, Place]) -> None:
         """Free the places that were taken for a record that is stored already."""
@@ -116,14 +132,14 @@ class Records(Generic[Thing]):
                 await self._of(group).remove(place, id)
 
     def _key(self, id: str) -> str:
-        return f"{self._kind}-{key_part(id)}"
+        return f"{self.kind}-{key_part(id)}"
 
     def _of(self, group: str) -> IndexPages:
         """Return the index of a group; the empty name is that of all."""
         return self._group(group) if group else self._index
 
     def _group(self, group: str) -> IndexPages:
-        return IndexPages(self._store, f"{self._kind}-of-{key_part(group)}")
+        return IndexPages(self._store, f"{self.kind}-of-{key_part(group)}")
 
 
 class _Record(BaseModel):

@@ -1,7 +1,11 @@
 """The HTTP server of a service, and how it stops."""
 
+import asyncio
 import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 
@@ -36,3 +40,33 @@ class DrainingServer(uvicorn.Server):
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
             super().handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
+
+
+@contextmanager
+def called_at_stop(notice: Callable[[], None]) -> Iterator[None]:
+    """Call `notice` as soon as the process is told to stop, and in any case at the end.
+
+    The server ends the application only after its last response, and one that lasts until the
+    client goes would never be the last.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        notice()
+        return
+    loop = asyncio.get_running_loop()
+    servers_own = {sig: signal.getsignal(sig) for sig in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(sig: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(notice)
+        own = servers_own[signal.Signals(sig)]
+        if callable(own):
+            own(sig, frame)
+
+    for sig in servers_own:
+        signal.signal(sig, stop)
+    try:
+        yield
+    finally:
+        for sig, own in servers_own.items():
+            signal.signal(sig, own)
+        notice()

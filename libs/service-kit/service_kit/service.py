@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
@@ -17,7 +17,7 @@ from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
-from service_kit.server import DrainingServer
+from service_kit.server import DrainingServer, called_at_stop
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -33,6 +33,7 @@ def create_service(
     secrets: Secrets,
     state: Mapping[str, object],
     statuses: Mapping[type[Exception], int],
+    at_stop: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Return an application with problem responses, health routes and a sidecar connection.
 
@@ -40,6 +41,7 @@ def create_service(
         sidecar: entered at start and left at the end.
         state: what the routes find in `request.state`.
         statuses: the HTTP status of each of the service's own errors.
+        at_stop: ends responses that would go on for ever.
     """
     token = SidecarToken()
     everywhere = {
@@ -55,7 +57,8 @@ def create_service(
         async with sidecar:
             reading = asyncio.create_task(_read_token(token, secrets, settings))
             try:
-                yield {**state, **everywhere}
+                with called_at_stop(at_stop):
+                    yield {**state, **everywhere}
             finally:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)

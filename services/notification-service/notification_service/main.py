@@ -8,7 +8,6 @@ from notification_service.dead_letters import DeadLetterNotFound, DeadLetters, N
 from notification_service.notifications import Activity, Notifications
 from notification_service.preferences import Preferences
 from notification_service.settings import Settings
-from notification_service.stream import LiveNotifications
 from service_kit.service import create_service
 from service_kit.service import serve as serve_service
 
@@ -23,6 +22,14 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     settings = settings or Settings()
     adapters = adapters or dapr_adapters.connect(settings)
     notifications = Notifications(adapters.store, adapters.delivery)
+    activity = Activity(adapters.store)
+    live_notifications = notifications.live(settings.stream_interval)
+    live_activity = activity.live(settings.stream_interval)
+
+    def end_streams() -> None:
+        live_notifications.close()
+        live_activity.close()
+
     app = create_service(
         "notification-service",
         settings,
@@ -32,14 +39,16 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
         secrets=adapters.secrets,
         state={
             "notifications": notifications,
-            "activity": Activity(adapters.store),
+            "activity": activity,
             "preferences": Preferences(adapters.store),
             "dead_letters": DeadLetters(
                 adapters.store, adapters.publisher, settings.task_events_topic
             ),
-            "live": LiveNotifications(notifications, settings.stream_interval),
+            "live_notifications": live_notifications,
+            "live_activity": live_activity,
         },
         statuses=STATUSES,
+        at_stop=end_streams,
     )
     app.include_router(routes.router)
     app.include_router(subscriptions.router)

@@ -1,7 +1,7 @@
 """Deliver notifications once, and list them; keep the activity feed."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -9,6 +9,7 @@ import structlog
 
 from notification_service.delivery import Delivery
 from service_kit.keys import digest
+from service_kit.live_lists import LiveList
 from service_kit.ports import Conflict, StateStore, Unavailable
 from service_kit.recent import Recent
 from service_kit.records import Records
@@ -88,6 +89,10 @@ class Notifications:
         )
         return NotificationStatus.SENT
 
+    def live(self, interval: timedelta) -> LiveList[Notification]:
+        """Return what is sent, to follow."""
+        return LiveList(self._records, _is_sent, interval)
+
     def _taken_over(self, present: Notification) -> Notification | None:
         """Return the notification as this process takes it over, or None where it is sent."""
         if present.status is NotificationStatus.SENT:
@@ -111,8 +116,7 @@ class Notifications:
             cursor,
             group=_task_group(task_id) if task_id is not None else None,
             wanted=lambda notification: (
-                notification.status is NotificationStatus.SENT
-                and recipient in (None, notification.recipient)
+                _is_sent(notification) and recipient in (None, notification.recipient)
             ),
         )
 
@@ -129,6 +133,14 @@ class Activity:
     async def find(self, limit: int, cursor: str | None = None) -> Page[TaskEvent]:
         """Return a page of events, the last to arrive first."""
         return await self._records.newest_first(limit, cursor)
+
+    def live(self, interval: timedelta) -> LiveList[TaskEvent]:
+        """Return what arrives, to follow."""
+        return LiveList(self._records, lambda event: True, interval)
+
+
+def _is_sent(notification: Notification) -> bool:
+    return notification.status is NotificationStatus.SENT
 
 
 def _sent(notification: Notification) -> Notification | None:

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity, Notifications
 from notification_service.preferences import Preferences
 from notification_service.settings import Settings
-from notification_service.stream import LiveNotifications
+from notification_service.stream import LiveResponse
 from service_kit.callbacks import only_sidecar
+from service_kit.live_lists import LiveList
 from shared_models import (
     DeadLetter,
     Notification,
@@ -55,6 +55,7 @@ TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 User = Annotated[Line, Path()]
+LastEventId = Annotated[str | None, Header()]
 
 
 @router.post("/notify", dependencies=[Depends(only_task_api)], tags=["notifications"])
@@ -77,16 +78,27 @@ async def list_notifications(
     return await notifications.find(limit, cursor, task_id, recipient)
 
 
-@router.get(
-    "/notifications/stream",
-    tags=["notifications"],
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
-)
-async def stream_notifications(request: Request) -> StreamingResponse:
-    """Send each notification as it is delivered, as server-sent events."""
-    live: LiveNotifications = request.state.live
-    return StreamingResponse(live.events(), media_type="text/event-stream")
+@router.get("/notifications/stream", tags=["notifications"], response_class=LiveResponse)
+async def stream_notifications(
+    request: Request,
+    task_id: Line | None = None,
+    recipient: Line | None = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Send each notification once it is sent, as server-sent events.
+
+    `Last-Event-ID` brings what was sent meanwhile. An event `fell-behind` says that this was more
+    than can be told.
+    """
+    live: LiveList[Notification] = request.state.live_notifications
+
+    def wanted(notification: Notification) -> bool:
+        return task_id in (None, notification.task_id) and recipient in (
+            None,
+            notification.recipient,
+        )
+
+    return LiveResponse(await live.follow(last_event_id, wanted))
 
 
 @router.get("/activity", tags=["activity"])
@@ -96,6 +108,21 @@ async def list_activity(
     """List what happened to all tasks, the last to arrive first."""
     activity: Activity = request.state.activity
     return await activity.find(limit, cursor)
+
+
+@router.get("/activity/stream", tags=["activity"], response_class=LiveResponse)
+async def stream_activity(
+    request: Request, task_id: Line | None = None, last_event_id: LastEventId = None
+) -> Response:
+    """Send each event about a task as it arrives, as server-sent events.
+
+    `Last-Event-ID` brings what arrived meanwhile. An event `fell-behind` says that this was more
+    than can be told.
+    """
+    live: LiveList[TaskEvent] = request.state.live_activity
+    return LiveResponse(
+        await live.follow(last_event_id, lambda event: task_id in (None, event.task_id))
+    )
 
 
 @router.get(

@@ -14,4 +14,4 @@ class Settings(ServiceSettings):
     """The one app that may invoke `notify`."""
 
     stream_interval: timedelta = timedelta(seconds=0.5)
-    """How often the live stream looks for new notifications."""
+    """How often the live streams look for what is new, as long as somebody follows them."""

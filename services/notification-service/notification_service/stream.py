@@ -1,51 +1,55 @@
-"""Notifications live, as server-sent events."""
+"""Lists live, as server-sent events.
 
-import asyncio
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import closing
+from typing import TypeVar
 
-from notification_service.notifications import Notifications
+from fastapi.sse import EventSourceResponse, format_sse_event
+from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from service_kit.live_lists import Follower
 from service_kit.ports import Unavailable
-from shared_models import Notification
 
-NEWEST = 100
-KEEP_ALIVE_EVERY = 30
+Thing = TypeVar("Thing", bound=BaseModel)
+
+QUIET_SECONDS = 15
+"""After this a comment tells everybody on the way that the connection is in use."""
+RETRY_MILLISECONDS = 2_000
+FELL_BEHIND = "fell-behind"
+FELL_BEHIND_DATA = '{"detail": "Some of what came meanwhile may be missing here; the list has it."}'
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-class LiveNotifications:
-    """Follows the list, so that a client sees what any replica sent.
+class LiveResponse(StreamingResponse):
+    """Tells one client what its follower is told, for as long as both are there."""
 
-    Args:
-        interval: how often to look.
-    """
+    media_type = EventSourceResponse.media_type
 
-    def __init__(self, notifications: Notifications, interval: timedelta) -> None:
-        self._notifications = notifications
-        self._interval = interval.total_seconds()
+    def __init__(self, follower: Follower[Thing]) -> None:
+        super().__init__(_events(follower), headers=HEADERS)
+        self._follower = follower
 
-    async def events(self) -> AsyncIterator[str]:
-        """Yield the server-sent events of what is sent from now on, oldest first.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with closing(self._follower):
+            await super().__call__(scope, receive, send)
 
-        Of more than 100 notifications between two looks, only the newest 100 are sent.
-        """
-        seen = {each.id for each in (await self._notifications.find(NEWEST)).items}
-        yield ": connected\n\n"
-        quiet = 0
-        while True:
-            await asyncio.sleep(self._interval)
-            newest = await self._newest()
-            fresh = [each for each in reversed(newest) if each.id not in seen]
-            for notification in fresh:
-                yield f"id: {notification.id}\ndata: {notification.model_dump_json()}\n\n"
-            if newest:
-                seen = {notification.id for notification in newest}
-            quiet = 0 if fresh else quiet + 1
-            if quiet == KEEP_ALIVE_EVERY:
-                quiet = 0
-                yield ": still here\n\n"
 
-    async def _newest(self) -> list[Notification]:
-        try:
-            return (await self._notifications.find(NEWEST)).items
-        except Unavailable:
-            return []  # the store is away for a moment; the next look catches up
+async def _events(follower: Follower[Thing]) -> AsyncIterator[bytes]:
+    yield format_sse_event(comment="connected", id=follower.first_id, retry=RETRY_MILLISECONDS)
+    if follower.fell_behind:
+        yield format_sse_event(event=FELL_BEHIND, data_str=FELL_BEHIND_DATA)
+    try:
+        async for told in follower.told(QUIET_SECONDS):
+            if told:
+                yield b"".join(
+                    format_sse_event(data_str=thing.model_dump_json(), id=id) for id, thing in told
+                )
+            else:
+                yield format_sse_event(comment="still here", id=follower.last_id)
+    except Unavailable:
+        return  # the client comes again, with the last id
