@@ -3,6 +3,8 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from redis import Redis
 from tests.contract.test_task_api_http import create
 from tests.eventually import eventually
 from tests.published import published, published_of
+from tests.server_sent_events import Stream, follow
 from tools.local_system import LocalSystem
 
 
@@ -158,16 +161,42 @@ def test_two_instances_that_create_and_change_at_once_lose_and_double_nothing(
     )
 
 
-def test_a_notification_is_streamed_live(tasks: Client, notifications: Client) -> None:
-    task = create(tasks)
-    with notifications.stream("GET", "/notifications/stream", timeout=10) as stream:
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        lines = stream.iter_lines()
-        assert next(lines) == ": connected"
-        complete(tasks, task["id"])
-        for line in lines:
-            if line.startswith("data:") and json.loads(line[5:])["task_id"] == task["id"]:
-                break
+def test_a_burst_of_1000_comes_whole_and_once_through_whatever_replica(
+    system: LocalSystem, tasks: Client, notifications: Client
+) -> None:
+    ids: list[str] = []
+
+    def told(stream: Stream, most: int = 1000) -> list[str]:
+        return [
+            event.data["task_id"]
+            for event in islice(
+                (each for each in stream.events() if each.data["task_id"] in ids), most
+            )
+        ]
+
+    def told_to_who_moves(api: Client, other: Client, last_id: str) -> list[str]:
+        seen: list[str] = []
+        while len(seen) < 1000:
+            with follow(api, last_id=last_id) as stream:
+                seen += told(stream, 100)
+                last_id = stream.last_id
+            api, other = other, api
+        return seen
+
+    with (
+        Client(base_url=system.add_replica("notification-service")) as replica,
+        ThreadPoolExecutor(20) as clients,
+    ):
+        ids += clients.map(lambda _: create(tasks)["id"], range(1000))
+        with follow(notifications) as one, follow(replica) as other:
+            seen = [
+                clients.submit(told, one),
+                clients.submit(told, other),
+                clients.submit(told_to_who_moves, notifications, replica, one.last_id),
+            ]
+            list(clients.map(partial(complete, tasks), ids))
+            for each in seen:
+                assert sorted(each.result()) == sorted(ids)
 
 
 def test_an_event_delivered_twice_and_out_of_order_notifies_once(

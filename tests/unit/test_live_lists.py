@@ -1,7 +1,7 @@
 """Whoever follows a list is told of each thing once, whatever becomes ready when."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import reduce
@@ -53,12 +53,12 @@ class Store(InMemoryStateStore):
 class World:
     """A list, and the processes that tell of it."""
 
-    def __init__(self, replicas: int = 1, interval: timedelta = AT_ONCE) -> None:
+    def __init__(self, *intervals: timedelta) -> None:
         self.store = Store()
         self.records = Records(self.store, "thing", Thing)
         self.replicas = [
             LiveList(Records(self.store, "thing", Thing), lambda thing: thing.ready, interval)
-            for _ in range(replicas)
+            for interval in intervals or [AT_ONCE]
         ]
         self._under_way: list[asyncio.Task[bool]] = []
 
@@ -71,6 +71,9 @@ class World:
         adding = self.records.add(str(number), Thing(number=number, ready=False))
         self._under_way.append(asyncio.create_task(adding))
         await settle()
+
+    async def get_under_way(self, numbers: Iterable[int]) -> None:
+        await asyncio.gather(*(self.add(number, ready=False) for number in numbers))
 
     async def get_ready(self, number: int) -> None:
         if released := self.store.released.get(f"thing-{number}"):
@@ -149,7 +152,7 @@ def test_a_client_that_comes_and_goes_is_told_of_each_thing_once(
     steps: list[str | tuple[str, int]],
 ) -> None:
     async def run() -> None:
-        world, client = World(replicas=2), Client()
+        world, client = World(AT_ONCE, AT_ONCE), Client()
         begun: list[int] = []
         became_ready: list[int] = []
         await client.come(world.replicas[0])
@@ -255,7 +258,7 @@ async def test_a_burst_comes_whole_once_and_in_order() -> None:
 
 @pytest.mark.parametrize("followers", [1, 100])
 async def test_there_is_one_look_however_many_follow(followers: int) -> None:
-    world = World(interval=timedelta(milliseconds=10))
+    world = World(timedelta(milliseconds=10))
     clients = [Client() for _ in range(followers)]
     for client in clients:
         await client.come(world.replicas[0])
@@ -359,6 +362,54 @@ async def test_only_what_is_wanted_is_told() -> None:
     assert [thing.number for _, thing in told] == [0, 2]
     assert follower.last_id == Position(Place(0, 4)).name("thing")
     follower.close()
+
+
+async def test_what_was_under_way_when_the_first_one_came_is_told() -> None:
+    world = World()
+    await world.begin(0)
+    await world.get_under_way(range(1, PAGE_SIZE + 1))
+    async with client_of(world.replicas[0]) as client:
+        await world.get_ready(0)
+        await settle()
+        assert client.numbers == [0]
+    await world.stop()
+
+
+async def test_what_was_under_way_long_before_is_told_to_who_waits_for_it() -> None:
+    world, client = World(AT_ONCE, AT_ONCE), Client()
+    await client.come(world.replicas[0])
+    await world.add(1, ready=False)
+    await world.get_under_way(range(2, 3 * PAGE_SIZE))
+    await world.add(0)
+    await settle()
+    await client.leave()
+    await client.come(world.replicas[1])
+    assert client.numbers == [0]
+    await world.get_ready(1)
+    await settle()
+    assert client.numbers == [0, 1]
+    await client.leave()
+
+
+async def test_a_replica_that_looks_later_tells_each_thing_once_too() -> None:
+    world, mover, newcomer = World(AT_ONCE, timedelta(seconds=0.1)), Client(), Client()
+    quick, late = world.replicas
+    async with client_of(late) as keeper:
+        await world.add(0, ready=False)
+        await asyncio.sleep(0.15)  # it has seen that this is not ready
+        await mover.come(quick)
+        newcomer.last_id = Position(Place(0, 0)).name("thing")
+        await world.get_ready(0)
+        await world.add(1)
+        await settle()
+        await mover.leave()
+        await mover.come(late)
+        await newcomer.come(late)
+        await world.add(2)
+        await asyncio.sleep(0.25)
+        assert mover.numbers == newcomer.numbers == keeper.numbers == [0, 1, 2]
+    await mover.leave()
+    await newcomer.leave()
 
 
 async def test_an_attempt_that_failed_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

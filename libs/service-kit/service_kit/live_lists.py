@@ -120,7 +120,7 @@ class LiveList(Generic[Thing]):
             del self._open[place]
             self.position = self.position.passing(place)
             return
-        entry.look_at = now + min(age / 10, LONGEST_PAUSE_SECONDS)
+        entry.look_at = now + min(age // 10, LONGEST_PAUSE_SECONDS)
         self.position = self.position.leaving_open(place)
 
     async def _start(self) -> None:
