@@ -9,18 +9,26 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
 from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
+from service_kit.hosts import OneHost
 from service_kit.logs import TraceContext, configure_logs
+from service_kit.methods import METHODS, HeadAndOptions
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
+from service_kit.protocol import ProblemProtocol
 from service_kit.server import DrainingServer, called_at_stop
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
+
+# Of the contract; scripts on pages of other origins may send and read no others.
+READ_HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "traceparent")
+SENT_HEADERS = ("Accept-Patch", "Allow", "ETag", "Location", "Retry-After")
 
 
 def create_service(
@@ -63,9 +71,19 @@ def create_service(
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 
-    app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
+    app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED, redirect_slashes=False)
     app.add_middleware(BodyLimit, exempt=CALLBACKS)
+    app.add_middleware(HeadAndOptions, routes=app.routes)
+    app.add_middleware(OneHost)
     app.add_middleware(TraceContext)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=READ_HEADERS,
+            expose_headers=SENT_HEADERS,
+        )
     answer_with_problems(app, statuses)
 
     @app.get("/health", tags=["health"])
@@ -99,6 +117,7 @@ def serve(application: str, settings: ServiceSettings) -> None:
             port=settings.app_port,
             access_log=False,
             log_config=None,
+            http=ProblemProtocol,
             # Longer than clients and load balancers keep an idle connection: whoever closes it
             # first must not be the one that a request is on its way to.
             timeout_keep_alive=75,

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from notification_service.dead_letters import DeadLetters
@@ -12,6 +13,7 @@ from notification_service.settings import Settings
 from notification_service.stream import LiveResponse
 from service_kit.callbacks import only_sidecar
 from service_kit.live_lists import LiveList
+from service_kit.media_types import TypedBodyRoute
 from shared_models import (
     DeadLetter,
     Notification,
@@ -22,7 +24,7 @@ from shared_models import (
 )
 from shared_models.text import Line
 
-router = APIRouter()
+router = APIRouter(route_class=TypedBodyRoute)
 
 CALLER = "dapr-caller-app-id"
 
@@ -78,7 +80,12 @@ async def list_notifications(
     return await notifications.find(limit, cursor, task_id, recipient)
 
 
-@router.get("/notifications/stream", tags=["notifications"], response_class=LiveResponse)
+@router.get(
+    "/notifications/stream",
+    tags=["notifications"],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def stream_notifications(
     request: Request,
     task_id: Line | None = None,
@@ -110,7 +117,12 @@ async def list_activity(
     return await activity.find(limit, cursor)
 
 
-@router.get("/activity/stream", tags=["activity"], response_class=LiveResponse)
+@router.get(
+    "/activity/stream",
+    tags=["activity"],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def stream_activity(
     request: Request, task_id: Line | None = None, last_event_id: LastEventId = None
 ) -> Response:

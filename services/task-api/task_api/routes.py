@@ -2,18 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from service_kit.media_types import TypedBodyRoute
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
 from shared_models.text import Line
 from task_api.etags import etag, matches_strongly, matches_weakly
 from task_api.tasks import Precondition, Tasks
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=TypedBodyRoute)
 
 
 IfMatch = Annotated[str | None, Header()]
+MergePatch = Annotated[TaskPatch, Body(media_type="application/merge-patch+json")]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
@@ -59,7 +61,7 @@ async def replace_task(
 
 @router.patch("/tasks/{task_id}", response_model=Task)
 async def patch_task(
-    task_id: str, patch: TaskPatch, request: Request, if_match: IfMatch = None
+    task_id: str, patch: MergePatch, request: Request, if_match: IfMatch = None
 ) -> Response:
     return _answer(await _tasks(request).edit(task_id, patch.applied_to, _precondition(if_match)))
 
