@@ -52,7 +52,7 @@ def happen(api: Client, *tasks: str) -> None:
         }
         for task in tasks
     ]
-    assert api.post("/events/task-events", json=bulk(*events)).status_code == 200
+    assert api.post("/events/task-events", json=bulk("task-events", *events)).status_code == 200
 
 
 def test_a_notification_comes_as_it_is_listed(service: Served) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,8 +23,8 @@ def allowed_methods(routes: Sequence[BaseRoute], path: str) -> str:
     return ", ".join(sorted([*allowed, "OPTIONS"])) if allowed else ""
 
 
-class HeadAndOptions:
-    """Answers HEAD as GET without its body, and OPTIONS with what is allowed.
+class Methods:
+    """Answers HEAD as GET without its body, and OPTIONS; sees to it that `Allow` is true.
 
     Args:
         routes: all that there are; more may be added later.
@@ -34,13 +35,26 @@ class HeadAndOptions:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope.get("method")
-        if method == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
-        elif method == "OPTIONS" and (allowed := allowed_methods(self._routes, scope["path"])):
-            await Response(status_code=204, headers={"Allow": allowed})(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["method"] == "OPTIONS" and (allowed := self._allowed(scope)):
+            await Response(status_code=204, headers={"Allow": allowed})(scope, receive, send)
+            return
+
+        async def send_allowed(message: Message) -> None:
+            # The router names the methods of one route, and a path may have several.
+            if message["type"] == "http.response.start" and message["status"] == 405:
+                MutableHeaders(scope=message)["Allow"] = self._allowed(scope)
+            await send(message)
+
+        if scope["method"] == "HEAD":
+            await self._app({**scope, "method": "GET"}, receive, _without_body(send_allowed))
+        else:
+            await self._app(scope, receive, send_allowed)
+
+    def _allowed(self, scope: Scope) -> str:
+        return allowed_methods(self._routes, scope["path"])
 
 
 def _without_body(send: Send) -> Send:

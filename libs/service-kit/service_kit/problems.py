@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service_kit.index_pages import UnknownCursor
-from service_kit.methods import allowed_methods
 from service_kit.ports import Unavailable
 
 log = structlog.get_logger()
@@ -83,9 +82,6 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
 
     def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if error.status_code == 405:  # the router knows the methods of one route alone
-            headers = {"Allow": allowed_methods(app.routes, request.scope["path"])}
-            return problem(405, error.detail, headers)
         return problem(error.status_code, error.detail, error.headers)
 
     def away(request: Request, error: Exception) -> Response:

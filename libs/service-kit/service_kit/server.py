@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
@@ -43,21 +43,26 @@ class DrainingServer(uvicorn.Server):
 
 
 @contextmanager
-def called_at_stop(notice: Callable[[], None]) -> Iterator[None]:
-    """Call `notice` as soon as the process is told to stop, and in any case at the end.
+def called_at_stop(endings: Sequence[Callable[[], None]]) -> Iterator[None]:
+    """Call each of `endings` as soon as the process is told to stop, and in any case at the end.
 
     The server ends the application only after its last response, and one that lasts until the
     client goes would never be the last.
     """
+
+    def end() -> None:
+        for each in endings:
+            each()
+
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield
-        notice()
+        end()
         return
     loop = asyncio.get_running_loop()
     servers_own = {sig: signal.getsignal(sig) for sig in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(sig: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(notice)
+        loop.call_soon_threadsafe(end)
         own = servers_own[signal.Signals(sig)]
         if callable(own):
             own(sig, frame)
@@ -69,4 +74,4 @@ def called_at_stop(notice: Callable[[], None]) -> Iterator[None]:
     finally:
         for sig, own in servers_own.items():
             signal.signal(sig, own)
-        notice()
+        end()
