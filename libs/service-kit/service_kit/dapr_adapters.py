@@ -1,6 +1,7 @@
 """The ports on a Dapr sidecar. Only files of this name import `dapr`."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
@@ -118,12 +119,23 @@ class DaprSidecar:
         # It was healthy a moment ago: where it is not any more, block for a second, not for sixty.
         dapr_settings.DAPR_HEALTH_TIMEOUT = 1
         dapr_settings.DAPR_HTTP_PORT = self._http_port  # of the health check and of invocation
+        _reach_without_proxy("127.0.0.1")
         try:
             self._client = DaprClient(self._grpc_address)
         except TimeoutError:
             await self._connect()
             return
         log.info("sidecar_ready")
+
+
+def _reach_without_proxy(host: str) -> None:
+    """Keep gRPC and urllib, by which the SDK calls the sidecar, from calling it through a proxy.
+
+    They take the proxies of a company from the environment, and the SDK passes no option on.
+    """
+    for name in ("no_proxy", "no_grpc_proxy"):
+        others = os.environ.get(name) or os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ[name] = f"{others},{host}" if others else host
 
 
 class _Save(NamedTuple):
