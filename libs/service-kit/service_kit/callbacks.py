@@ -1,9 +1,8 @@
-"""Calls from the own sidecar: who may make them, and what an event's handler answers."""
+"""What the handler of an event answers the own sidecar."""
 
 import asyncio
 import base64
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Container
 from enum import StrEnum
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import structlog
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 
 from service_kit.keys import digest
 from service_kit.ports import Conflict, Publisher, Unavailable
@@ -59,39 +57,6 @@ class Unprocessable(Exception):
     """An event that no retry can help; its text says why."""
 
 
-class SidecarToken:
-    """The token that the sidecar sends with every call to this service (`APP_API_TOKEN`)."""
-
-    def __init__(self) -> None:
-        self._token: bytes | None = None
-        self._known = False
-
-    def know(self, token: str | None) -> None:
-        """Set the token to ask for; None lets every caller in."""
-        self._token = token.encode() if token is not None else None
-        self._known = True
-
-    def check(self, request: Request) -> None:
-        """Let the sidecar's own calls in.
-
-        Raises:
-            Unavailable: the token was not read from the secret store yet.
-            HTTPException: 403, the caller is not the sidecar.
-        """
-        if not self._known:
-            raise Unavailable("The app API token was not read from the secret store yet.")
-        if self._token is None:
-            return
-        sent = request.headers.get("dapr-api-token", "").encode()
-        if not secrets.compare_digest(sent, self._token):
-            raise HTTPException(
-                403,
-                "Only the Dapr sidecar may call this, with the header dapr-api-token. Where the"
-                " sidecar itself was refused, start it with APP_API_TOKEN set to the secret"
-                " app-api-token.",
-            )
-
-
 class DeadLetterTopic:
     """The way to the dead-letter topic, with a reason."""
 
@@ -103,12 +68,6 @@ class DeadLetterTopic:
     async def publish(self, event: CloudEvent, reason: str) -> None:
         marks = {DEAD_LETTER_REASON: reason, DEAD_LETTER_APP_ID: self._app_id}
         await self._publisher.publish(self._topic, event.model_copy(update=marks))
-
-
-async def only_sidecar(request: Request) -> None:
-    """Refuse callers other than the own sidecar; a dependency of every callback route."""
-    token: SidecarToken = request.state.sidecar_token
-    token.check(request)
 
 
 async def settle(

@@ -11,7 +11,7 @@ from notification_service.notifications import Activity, Notifications
 from notification_service.preferences import Preferences
 from notification_service.settings import Settings
 from notification_service.stream import LiveNotifications
-from service_kit.callbacks import only_sidecar
+from service_kit.sidecar_token import only_sidecar
 from shared_models import (
     DeadLetter,
     Notification,

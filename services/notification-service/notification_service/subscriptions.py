@@ -4,7 +4,8 @@ from fastapi import APIRouter, Depends, Request
 
 from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity
-from service_kit.callbacks import Answer, only_sidecar, settle, settle_raw
+from service_kit.callbacks import Answer, settle, settle_raw
+from service_kit.sidecar_token import only_sidecar
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent
 
 router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)

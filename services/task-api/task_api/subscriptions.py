@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Depends, Request
 
-from service_kit.callbacks import Answer, only_sidecar, settle
+from service_kit.callbacks import Answer, settle
+from service_kit.sidecar_token import only_sidecar
 from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
 from task_api.announcements import Announcements
 from task_api.notifier import Notifier, completed
