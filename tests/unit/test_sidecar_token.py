@@ -193,7 +193,9 @@ def test_a_changed_token_is_taken_without_a_restart_of_the_service(
 
         def delivers(token: str) -> bool:
             headers = {"dapr-api-token": token}
-            return client.post("/events/task-events", json=bulk(), headers=headers).is_success
+            return client.post(
+                "/events/task-events", json=bulk("task-events"), headers=headers
+            ).is_success
 
         assert delivers("old")
         kept[SECRET] = "new"

@@ -117,9 +117,3 @@ class SidecarToken:
         if self._tokens:
             log.info("app_api_token_changed")
         self._tokens = [known for known in self._tokens if known != token] + [token]
-
-
-async def only_sidecar(request: Request) -> None:
-    """Refuse callers other than the own sidecar; a dependency of every callback route."""
-    token: SidecarToken = request.state.sidecar_token
-    await token.check(request)
