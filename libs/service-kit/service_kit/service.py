@@ -7,30 +7,24 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
-from service_kit.callbacks import CALLBACKS, SidecarToken
+from service_kit.callbacks import CALLBACKS
 from service_kit.hosts import OneHost
 from service_kit.logs import TraceContext, configure_logs
-from service_kit.methods import METHODS, Methods
+from service_kit.methods import Methods
+from service_kit.origins import let_pages_call
 from service_kit.ports import Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.protocol import ProblemProtocol
 from service_kit.server import DrainingServer, called_at_stop
 from service_kit.settings import ServiceSettings
+from service_kit.sidecar_token import SidecarToken
 from service_kit.subscriptions import Subscription, UnknownPaths, router_of
-
-log = structlog.get_logger()
-
-# Of the contract; scripts on pages of other origins may send and read no others.
-READ_HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "traceparent")
-SENT_HEADERS = ("Accept-Patch", "Allow", "ETag", "Location", "Retry-After")
 
 
 def create_service(
@@ -59,14 +53,13 @@ def create_service(
         statuses: the HTTP status of each of the service's own errors.
         at_stop: end what would go on for ever, such as the responses of streams.
     """
-    token = SidecarToken()
+    token = SidecarToken(secrets, settings)
     everywhere = {"settings": settings, "sidecar_token": token}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
-        async with sidecar:
-            work = (_read_token(token, secrets, settings), *(each() for each in background))
-            running = [asyncio.create_task(each) for each in work]
+        async with sidecar, token:
+            running = [asyncio.create_task(each()) for each in background]
             try:
                 with called_at_stop(at_stop):
                     yield {**state, **everywhere}
@@ -80,14 +73,7 @@ def create_service(
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(OneHost)
     app.add_middleware(TraceContext)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=METHODS,
-            allow_headers=READ_HEADERS,
-            expose_headers=SENT_HEADERS,
-        )
+    let_pages_call(app, settings.cors_origins)
     answer_with_problems(app, statuses)
     for status in (404, 405):
         app.add_exception_handler(status, UnknownPaths(subscriptions))
@@ -137,28 +123,3 @@ def serve(application: str, settings: ServiceSettings) -> None:
     server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-async def _read_token(token: SidecarToken, secrets: Secrets, settings: ServiceSettings) -> None:
-    """Read the app API token as soon as the secret store answers."""
-    if not settings.callbacks_need_token:
-        log.warning("callbacks_not_authenticated", mend="start the sidecar with APP_API_TOKEN")
-        token.know(None)
-        return
-    while True:
-        try:
-            secret = await secrets.get(settings.app_api_token_secret)
-        except Unavailable as error:
-            log.debug("secret_store_not_ready", reason=str(error))
-            await asyncio.sleep(0.1)
-            continue
-        if secret:
-            token.know(secret)
-            return
-        log.error(
-            "secret_missing",
-            secret=settings.app_api_token_secret,
-            store=settings.secret_store,
-            mend="add it to the secret store; until then every callback is refused",
-        )
-        await asyncio.sleep(5)

@@ -1,27 +1,10 @@
 """Settings that every service beside a sidecar has, read from the environment."""
 
-import re
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-def _listed(text: object) -> object:
-    return text.replace(",", " ").split() if isinstance(text, str) else text
-
-
-def _origin(text: str) -> str:
-    if text != "*" and not re.fullmatch(r"https?://[^/?#@]+", text):
-        raise ValueError(f"{text!r} is no origin: write * or scheme://host[:port], and no path")
-    return text
-
-
-Origins = Annotated[
-    tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)
-]
-"""Separated by commas in the environment."""
+from service_kit.origins import Origins
 
 
 class ServiceSettings(BaseSettings):
@@ -36,6 +19,7 @@ class ServiceSettings(BaseSettings):
     task_api_app_id: str = "task-api"
     notification_app_id: str = "notification-service"
     app_host: str = "127.0.0.1"
+    """The address to listen on; empty for all, of IPv4 and of IPv6."""
     app_port: int
     dapr_http_port: int = 3500
     dapr_grpc_port: int = 50001
