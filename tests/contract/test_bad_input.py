@@ -7,10 +7,11 @@ from httpx2 import Client
 
 from tests.contract.test_task_api_http import create, is_problem
 
+NO_TITLE = b"{}"
 BAD_BODIES = {
     "malformed": b'{"title": ',
     "not an object": b"[]",
-    "no title": b"{}",
+    "no title": NO_TITLE,
     "title of the wrong type": b'{"title": 1}',
     "empty title": b'{"title": ""}',
     "title of spaces": b'{"title": " \\t\\u00a0"}',
@@ -29,6 +30,11 @@ BAD_BODIES = {
     "unknown field": b'{"title": "a", "status": "completed"}',
     "due without a zone": b'{"title": "a", "due_at": "2027-01-01T00:00:00"}',
     "due at no time": b'{"title": "a", "due_at": "soon"}',
+    "due after the last year": b'{"title": "a", "due_at": "9999-12-31T23:59:59-01:00"}',
+    "due before the first year": b'{"title": "a", "due_at": "0001-01-01T00:00:00+01:00"}',
+    "due at a number": b'{"title": "a", "due_at": 253402300800}',
+    "due at a number as text": b'{"title": "a", "due_at": "5"}',
+    "due on a day": b'{"title": "a", "due_at": "2027-01-01"}',
 }
 JSON = {"Content-Type": "application/json"}
 
@@ -41,6 +47,8 @@ def test_a_bad_body_is_refused_and_changes_nothing(api: Client, body: bytes) -> 
     replaced = api.put(f"/tasks/{task['id']}", content=body, headers=JSON)
     assert is_problem(created, 422)
     assert is_problem(replaced, 422)
+    if body != NO_TITLE:  # which a patch need not have
+        assert is_problem(api.patch(f"/tasks/{task['id']}", content=body, headers=JSON), 422)
     assert created.json()["errors"][0]["location"].startswith("body")
     assert api.get("/tasks", params={"limit": 1}).json() == newest
     assert api.get(f"/tasks/{task['id']}").json() == task
