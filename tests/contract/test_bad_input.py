@@ -18,6 +18,11 @@ BAD_BODIES = {
     "title of 201 characters": json.dumps({"title": "x" * 201}).encode(),
     "title with NUL": b'{"title": "a\\u0000b"}',
     "title with half a character": b'{"title": "\\ud800"}',
+    "title on two lines": b'{"title": "a\\nb"}',
+    "title with a tab": b'{"title": "a\\tb"}',
+    "title with a line separator": b'{"title": "a\\u2028b"}',
+    "title in another order": b'{"title": "a\\u202eb"}',
+    "assignee with a control character": b'{"title": "a", "assignee": "a\\u0085"}',
     "description with NUL": b'{"title": "a", "description": "\\u0000"}',
     "description of 10,001 characters": json.dumps(
         {"title": "a", "description": "x" * 10_001}

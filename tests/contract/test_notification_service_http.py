@@ -111,6 +111,21 @@ def test_preferences_are_kept_for_each_person(notifier_api: Client, method: str)
         assert notifier_api.get(url).json() == settings
 
 
+def test_a_person_is_one_person_however_the_name_was_typed(
+    notifier_api: Client, in_memory: TestClient
+) -> None:
+    suffix = str(uuid4())
+    composed, decomposed = f"Zo\u00eb {suffix}", f"Zoe\u0308 {suffix}"
+    notifier_api.put(f"/preferences/{decomposed}", json={"channel": "mail"})
+    assert notifier_api.get(f"/preferences/{composed}").json() == {"channel": "mail"}
+    body = {"type": "note", "task_id": "a", "message": "hello", "recipient": decomposed}
+    with in_memory as api:
+        api.post("/notify", json=body, headers=FROM_TASK_API)
+        for name in (composed, decomposed):
+            (sent,) = api.get("/notifications", params={"recipient": name}).json()["items"]
+            assert sent["recipient"] == composed
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"text"', b"null"])
 def test_preferences_that_are_no_object_are_refused(notifier_api: Client, body: bytes) -> None:
     url = f"/preferences/{uuid4()}"

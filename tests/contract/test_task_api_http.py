@@ -120,6 +120,22 @@ def test_list_filters_by_status_priority_and_assignee(api: Client) -> None:
     assert listed(priority=5, status="pending") == [high]
 
 
+def test_an_assignee_is_one_name_however_it_was_typed(api: Client) -> None:
+    suffix = str(uuid4())
+    composed, decomposed = f"Zo\u00eb {suffix}", f"Zoe\u0308 {suffix}"
+    made = [create(api, assignee=name) for name in (composed, decomposed)]
+    assert [task["assignee"] for task in made] == [composed] * 2
+    for name in (composed, decomposed):
+        page = api.get("/tasks", params={"assignee": name}).json()
+        assert [task["id"] for task in page["items"]] == [made[1]["id"], made[0]["id"]]
+
+
+@pytest.mark.parametrize("title", ["👨‍👩‍👧 Essen", "買い物　リスト", "C:\\temp", "it's"])
+def test_a_title_comes_back_as_it_was_typed(api: Client, title: str) -> None:
+    task = create(api, title=title)
+    assert api.get(f"/tasks/{task['id']}").json()["title"] == task["title"] == title
+
+
 def test_a_reopened_task_is_listed_once_among_the_open_ones(api: Client) -> None:
     assignee = str(uuid4())
     task = create(api, assignee=assignee)["id"]

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.moments import Moment
-from shared_models.text import Line, LongText
+from shared_models.text import KnownName, Line, LongText
 
 
 class NotificationStatus(StrEnum):
@@ -23,7 +23,7 @@ class NotificationRequest(BaseModel):
     type: Line
     task_id: Line
     message: LongText
-    recipient: Line | None = None
+    recipient: KnownName | None = None
     event_id: Line | None = None
 
 

@@ -21,6 +21,7 @@ from shared_models import (
     TaskEvent,
 )
 from shared_models.moments import now
+from shared_models.text import nfc
 
 log = structlog.get_logger()
 
@@ -112,7 +113,7 @@ class Notifications:
             group=_task_group(task_id) if task_id is not None else None,
             wanted=lambda notification: (
                 notification.status is NotificationStatus.SENT
-                and recipient in (None, notification.recipient)
+                and recipient in (None, nfc(notification.recipient or ""))
             ),
         )
 

@@ -20,7 +20,7 @@ from shared_models import (
     Page,
     TaskEvent,
 )
-from shared_models.text import Line
+from shared_models.text import Line, Name
 
 router = APIRouter()
 
@@ -54,7 +54,7 @@ TheNotifications = Annotated[Notifications, Depends(_notifications)]
 TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-User = Annotated[Line, Path()]
+User = Annotated[Name, Path()]
 
 
 @router.post("/notify", dependencies=[Depends(only_task_api)], tags=["notifications"])
@@ -69,7 +69,7 @@ async def notify(
 async def list_notifications(
     notifications: TheNotifications,
     task_id: Line | None = None,
-    recipient: Line | None = None,
+    recipient: Name | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Page[Notification]:

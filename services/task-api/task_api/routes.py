@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
-from shared_models.text import Line
+from shared_models.text import Name
 from task_api.etags import etag, matches_strongly, matches_weakly
 from task_api.tasks import Precondition, Tasks
 
@@ -31,7 +31,7 @@ async def list_tasks(
     request: Request,
     status: TaskStatus | None = None,
     priority: Annotated[int | None, Query(ge=1, le=5)] = None,
-    assignee: Line | None = None,
+    assignee: Name | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: str | None = None,
 ) -> Response:

@@ -10,6 +10,7 @@ from service_kit.index_pages import IndexPages, Place
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
+from shared_models.text import nfc
 from task_api.announcements import Announcements
 from task_api.idempotency import IdempotencyKeys
 from task_api.reserved_ids import ReservedId, ReservedIds
@@ -98,7 +99,7 @@ class Tasks:
             return (
                 status in (None, task.status)
                 and priority in (None, task.priority)
-                and assignee in (None, task.assignee)
+                and assignee in (None, nfc(task.assignee or ""))
             )
 
         async def read(entries: Sequence[tuple[str, Place]]) -> list[Task | None]:
