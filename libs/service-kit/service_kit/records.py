@@ -1,17 +1,21 @@
 """Things that are added once and listed newest first."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from service_kit.index_pages import IndexPages, Place
-from service_kit.keys import key_part
+from service_kit.keys import key_part, shortened
 from service_kit.ports import Conflict, StateStore
 from shared_models import Page
 
 Thing = TypeVar("Thing", bound=BaseModel)
+
+_LIKE_A_PAGE = re.compile(r"-[0-9]{1,9}\Z")
+"""How the key of an index's page ends behind the name of the index."""
 
 
 class Records(Generic[Thing]):
@@ -123,7 +127,8 @@ class Records(Generic[Thing]):
         return self._group(group) if group else self._index
 
     def _group(self, group: str) -> IndexPages:
-        return IndexPages(self._store, f"{self._kind}-of-{key_part(group)}")
+        part = shortened(group) if _LIKE_A_PAGE.search(group) else key_part(group)
+        return IndexPages(self._store, f"{self._kind}-of-{part}")
 
 
 class _Record(BaseModel):

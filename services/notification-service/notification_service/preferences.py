@@ -1,12 +1,15 @@
 """What each person has set."""
 
 import json
+import re
 from typing import Any
 
-from service_kit.keys import key_part
+from service_kit.keys import digest, key_part, shortened
 from service_kit.ports import Conflict, StateStore
 
 Settings = dict[str, Any]
+
+_LIKE_A_DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Preferences:
@@ -14,7 +17,7 @@ class Preferences:
         self._store = store
 
     async def get(self, user: str) -> Settings | None:
-        stored = await self._store.get(_key(user))
+        stored = await self._store.get(_key(user)) or await self._store.get(_key_by_digest(user))
         if stored is None:
             return None
         settings: Settings = json.loads(stored.value)
@@ -33,4 +36,10 @@ class Preferences:
 
 
 def _key(user: str) -> str:
-    return f"preferences-{key_part(user)}"
+    # A name that looks like a digest may meet somebody else's key by digest: see below.
+    return f"preferences-{shortened(user) if _LIKE_A_DIGEST.fullmatch(user) else key_part(user)}"
+
+
+def _key_by_digest(user: str) -> str:
+    """Return where settings may stand that were stored before long and odd names had a mark."""
+    return f"preferences-{user if key_part(user) == user else digest(user)}"
