@@ -84,13 +84,44 @@ def test_a_body_that_grows_too_large_without_saying_so_is_refused(api: Client) -
         "priority=0",
         "priority=6",
         "priority=1.5",
+        "priority=",
+        "limit=1_0",
+        "limit=%2B5",
+        "limit=5.0",
+        "limit=%205",
+        "limit=-1",
+        "limit=%D9%A5",
+        "limit=1e1",
+        "priority=%2B5",
+        "asignee=ann",
+        "assignee=ann&Limit=5",
+        "limit=5&limit=5",
+        "status=pending&status=completed",
+        "assignee=a%0Ab",
+        "assignee=",
+        "x",
     ],
 )
 def test_a_bad_query_is_refused(api: Client, query: str) -> None:
     assert is_problem(api.get(f"/tasks?{query}"), 422)
 
 
-@pytest.mark.parametrize("cursor", ["nowhere", "%00", "OTk5OTk5LjA", "x" * 1000])
+@pytest.mark.parametrize("url", ["/tasks/%FF", "/%C3", "/tasks?assignee=%FF", "/tasks/%ED%A0%80"])
+def test_a_url_that_is_no_utf_8_is_refused(api: Client, url: str) -> None:
+    assert is_problem(api.get(url), 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"title": "a", "title": "b"}', b'{"title": "a", "priority": 1e999}', b"[" * 10_000, b"\xff"],
+)
+def test_json_that_readers_take_in_different_ways_is_refused(api: Client, body: bytes) -> None:
+    answer = api.post("/tasks", content=body, headers=JSON)
+    assert is_problem(answer, 422)
+    assert answer.json()["errors"][0]["message"] != "JSON decode error"  # it says why
+
+
+@pytest.mark.parametrize("cursor", ["", "nowhere", "%00", "OTk5OTk5LjA", "x" * 1000])
 def test_a_cursor_from_nowhere_is_refused(api: Client, cursor: str) -> None:
     assert is_problem(api.get(f"/tasks?cursor={cursor}"), 400)
 

@@ -111,6 +111,42 @@ def test_preferences_are_kept_for_each_person(notifier_api: Client, method: str)
         assert notifier_api.get(url).json() == settings
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a%2Fb", "a/b/", "ann@example.com", "Zo%C3%AB", "a%20b", "x" * 164, "~", "%25", "a||b", ".."],
+)
+def test_a_name_may_be_any_line(notifier_api: Client, name: str) -> None:
+    url, other = (f"/preferences/{uuid4()}{name}" for _ in range(2))
+    settings = {"of": str(uuid4())}
+    assert notifier_api.put(url, json=settings).status_code == 200
+    assert notifier_api.get(url).json() == settings
+    assert notifier_api.get(other).status_code == 204
+
+
+def test_a_slash_in_a_name_is_a_slash_however_it_is_written(notifier_api: Client) -> None:
+    user = str(uuid4())
+    notifier_api.put(f"/preferences/{user}%2Fb", json={"a": 1})
+    assert notifier_api.get(f"/preferences/{user}/b").json() == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["%FF", "a%C3", "%ED%A0%80"])
+def test_a_name_that_is_no_utf_8_is_refused(notifier_api: Client, name: str) -> None:
+    assert is_problem(notifier_api.get(f"/preferences/{name}"), 400)
+    assert is_problem(notifier_api.put(f"/preferences/{name}", json={}), 400)
+
+
+@pytest.mark.parametrize("name", ["", "%20", "a%00", "a%09b", "a%C2%85", "a%E2%80%AE", "x" * 201])
+def test_a_name_that_is_no_line_is_refused(notifier_api: Client, name: str) -> None:
+    assert is_problem(notifier_api.get(f"/preferences/{name}"), 422)
+
+
+def test_settings_of_more_than_64_kb_are_refused(notifier_api: Client) -> None:
+    url = f"/preferences/{uuid4()}"
+    assert notifier_api.put(url, json={"a": "é" * 32_000}).status_code == 200
+    assert is_problem(notifier_api.put(url, json={"a": "é" * 33_000}), 413)
+    assert notifier_api.get(url).json() == {"a": "é" * 32_000}
+
+
 def test_a_person_is_one_person_however_the_name_was_typed(
     notifier_api: Client, in_memory: TestClient
 ) -> None:

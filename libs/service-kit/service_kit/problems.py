@@ -63,6 +63,13 @@ def unavailable(error: Exception) -> JSONResponse:
     return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def _message(error: Mapping[str, Any]) -> str:
+    """Return what is wrong; of what is no JSON, the reason as well."""
+    if error["type"] == "json_invalid":
+        return f"{error['msg']}: {error['ctx']['error']}"
+    return str(error["msg"])
+
+
 def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     """Turn every error of `app` into a problem response.
 
@@ -74,7 +81,7 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
         assert isinstance(error, RequestValidationError)
         # Pydantic's report repeats the input, which may be anything; say only where and what.
         errors = [
-            {"location": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+            {"location": ".".join(str(part) for part in each["loc"]), "message": _message(each)}
             for each in error.errors()
         ]
         detail = "; ".join(f"{each['location']}: {each['message']}" for each in errors)

@@ -17,6 +17,7 @@ from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
+from service_kit.requests import ApiRoute, ReadableUrl
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
 
@@ -61,7 +62,9 @@ def create_service(
                 await asyncio.gather(reading, return_exceptions=True)
 
     app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
+    app.router.route_class = ApiRoute
     app.add_middleware(BodyLimit, exempt=CALLBACKS)
+    app.add_middleware(ReadableUrl)
     app.add_middleware(TraceContext)
     answer_with_problems(app, statuses)
 

@@ -6,7 +6,7 @@ from notification_service import dapr_adapters, routes, subscriptions
 from notification_service.adapters import Adapters
 from notification_service.dead_letters import DeadLetterNotFound, DeadLetters, NotReplayable
 from notification_service.notifications import Activity, Notifications
-from notification_service.preferences import Preferences
+from notification_service.preferences import Preferences, PreferencesTooLarge
 from notification_service.settings import Settings
 from notification_service.stream import LiveNotifications
 from service_kit.service import create_service
@@ -15,6 +15,7 @@ from service_kit.service import serve as serve_service
 STATUSES: dict[type[Exception], int] = {
     DeadLetterNotFound: 404,
     NotReplayable: 409,
+    PreferencesTooLarge: 413,
 }
 
 

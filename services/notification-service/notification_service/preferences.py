@@ -9,7 +9,12 @@ from service_kit.ports import Conflict, StateStore
 
 Settings = dict[str, Any]
 
+MOST_BYTES = 65_536
 _LIKE_A_DIGEST = re.compile(r"[0-9a-f]{32}")
+
+
+class PreferencesTooLarge(Exception):
+    """The settings have more bytes than a person may store."""
 
 
 class Preferences:
@@ -20,12 +25,21 @@ class Preferences:
         stored = await self._store.get(_key(user)) or await self._store.get(_key_by_digest(user))
         if stored is None:
             return None
-        settings: Settings = json.loads(stored.value)
+        # What is no number to JSON may have been stored all the same.
+        settings: Settings = json.loads(stored.value, parse_constant=lambda _: None)
         return settings
 
     async def put(self, user: str, settings: Settings) -> None:
-        """Replace the person's settings; the last one to do so wins."""
-        value = json.dumps(settings).encode()
+        """Replace the person's settings; the last one to do so wins.
+
+        Raises:
+            PreferencesTooLarge: as JSON they have more than 64 KB.
+        """
+        value = json.dumps(settings, ensure_ascii=False).encode()
+        if len(value) > MOST_BYTES:
+            raise PreferencesTooLarge(
+                f"The settings have {len(value)} bytes; a person may store {MOST_BYTES}."
+            )
         while True:
             stored = await self._store.get(_key(user))
             try:

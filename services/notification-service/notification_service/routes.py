@@ -1,8 +1,9 @@
 """The HTTP contract of notification-service: parse, make one call, answer."""
 
+import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
@@ -12,6 +13,7 @@ from notification_service.preferences import Preferences
 from notification_service.settings import Settings
 from notification_service.stream import LiveNotifications
 from service_kit.callbacks import only_sidecar
+from service_kit.requests import ApiRoute, Limit
 from shared_models import (
     DeadLetter,
     Notification,
@@ -22,7 +24,7 @@ from shared_models import (
 )
 from shared_models.text import Line, Name
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 CALLER = "dapr-caller-app-id"
 
@@ -53,7 +55,6 @@ async def only_task_api(request: Request) -> None:
 TheNotifications = Annotated[Notifications, Depends(_notifications)]
 TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
-Limit = Annotated[int, Query(ge=1, le=100)]
 User = Annotated[Name, Path()]
 
 
@@ -99,24 +100,24 @@ async def list_activity(
 
 
 @router.get(
-    "/preferences/{user}",
+    "/preferences/{user:path}",
     tags=["preferences"],
     response_model=dict[str, Any],
     responses={204: {"description": "The person has set nothing."}},
 )
-async def get_preferences(user: User, preferences: ThePreferences) -> Any:
+async def get_preferences(user: User, preferences: ThePreferences) -> Response:
     settings = await preferences.get(user)
-    return Response(status_code=204) if settings is None else settings
+    return Response(status_code=204) if settings is None else _json(settings)
 
 
-@router.put("/preferences/{user}", tags=["preferences"])
-@router.post("/preferences/{user}", tags=["preferences"])
+@router.put("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
+@router.post("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
 async def put_preferences(
     user: User, settings: dict[str, Any], preferences: ThePreferences
-) -> dict[str, Any]:
-    """Replace the person's settings, any JSON object."""
+) -> Response:
+    """Replace the person's settings, any JSON object of up to 64 KB."""
     await preferences.put(user, settings)
-    return settings
+    return _json(settings)
 
 
 @router.get("/dead-letters", tags=["dead letters"])
@@ -136,3 +137,8 @@ async def replay_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
 @router.delete("/dead-letters/{id}", status_code=204, tags=["dead letters"])
 async def discard_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
     await dead_letters.discard(id)
+
+
+def _json(settings: dict[str, Any]) -> Response:
+    # In ASCII, as settings from before the rules of `read_json` may have halves of characters.
+    return Response(json.dumps(settings), media_type="application/json")

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from service_kit.requests import ApiRoute, Digits, Limit
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
 from shared_models.text import Name
 from task_api.etags import etag, matches_strongly, matches_weakly
 from task_api.tasks import Precondition, Tasks
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=ApiRoute)
 
 
 IfMatch = Annotated[str | None, Header()]
@@ -30,9 +31,9 @@ async def create_task(
 async def list_tasks(
     request: Request,
     status: TaskStatus | None = None,
-    priority: Annotated[int | None, Query(ge=1, le=5)] = None,
+    priority: Annotated[Digits | None, Query(ge=1, le=5)] = None,
     assignee: Name | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
     """List tasks, newest first. A page may be short, or empty, while `next_cursor` goes on."""
