@@ -93,6 +93,25 @@ def test_notifications_are_listed_newest_first_in_pages(in_memory: TestClient) -
     assert rest["next_cursor"] is None
 
 
+def test_a_cursor_goes_on_with_its_own_list_alone(in_memory: TestClient) -> None:
+    with in_memory as api:
+        for _ in range(3):
+            body = {"type": "t", "task_id": "a", "message": "m", "recipient": "ann"}
+            api.post("/notify", json=body, headers=FROM_TASK_API)
+        for query in ({}, {"task_id": "a"}, {"recipient": "ann"}):
+            page = api.get("/notifications", params={**query, "limit": "2"}).json()
+            for other in ({}, {"task_id": "a"}, {"recipient": "ann"}, {"recipient": "bob"}):
+                params = {**other, "cursor": page["next_cursor"]}
+                answer = api.get("/notifications", params=params)
+                if other == query:
+                    assert len(answer.json()["items"]) == 1
+                else:
+                    assert is_problem(answer, 400)
+            for path in ("/activity", "/dead-letters"):
+                answer = api.get(path, params={"cursor": page["next_cursor"]})
+                assert is_problem(answer, 400)
+
+
 @pytest.mark.parametrize("path", ["/notifications", "/dead-letters", "/activity"])
 @pytest.mark.parametrize(
     ("query", "status"), [("limit=0", 422), ("limit=101", 422), ("cursor=nowhere", 400)]

@@ -101,6 +101,19 @@ def test_list_is_newest_first_and_walks_page_by_page(api: Client) -> None:
     assert found == ids[::-1]
 
 
+@pytest.mark.parametrize(
+    "other", [{}, {"assignee": "bob"}, {"status": "pending"}, {"status": "completed"}]
+)
+def test_a_cursor_goes_on_with_its_own_filters_alone(api: Client, other: dict[str, str]) -> None:
+    own = {"assignee": str(uuid4()), "limit": "1"}
+    older, newer = (create(api, assignee=own["assignee"]) for _ in range(2))
+    first = api.get("/tasks", params=own).json()
+    assert first["items"] == [newer]
+    cursor = {"cursor": first["next_cursor"]}
+    assert api.get("/tasks", params={**own, "limit": "2", **cursor}).json()["items"] == [older]
+    assert is_problem(api.get("/tasks", params={**other, **cursor}), 400)
+
+
 def test_list_filters_by_status_priority_and_assignee(api: Client) -> None:
     assignee = str(uuid4())
     low = create(api, assignee=assignee, priority=1)["id"]

@@ -1,5 +1,6 @@
 import asyncio
 import random
+from base64 import b64encode
 
 import pytest
 from hypothesis import given
@@ -143,7 +144,44 @@ async def test_the_work_of_one_request_is_bounded() -> None:
     assert looked_at <= 5 * 256
 
 
-@pytest.mark.parametrize("cursor", ["nowhere", "MC4w=", "eC55", "LTEuMA", "OTkuMA", "é"])
+async def test_a_cursor_of_another_list_or_of_other_filters_is_refused() -> None:
+    store = InMemoryStateStore()
+    filters: list[tuple[str | int | None, ...]] = [
+        (),
+        ("a",),
+        ("a", None),
+        (None, "a"),
+        (1,),
+        ("1",),
+    ]
+    lists = [(IndexPages(store, name), each) for name in ("one", "two") for each in filters]
+    for index, _ in lists:
+        await index.add([str(number) for number in range(3)])
+
+    async def read(entries: list[tuple[str, Place]]) -> list[str | None]:
+        return [id for id, _ in entries]
+
+    for one in lists:
+        cursor = (await one[0].newest_first(1, None, read, one[1])).next_cursor
+        for other in lists:
+            if other is one:
+                assert (await other[0].newest_first(1, cursor, read, other[1])).items == ["1"]
+            else:
+                with pytest.raises(UnknownCursor):
+                    await other[0].newest_first(1, cursor, read, other[1])
+
+
+@given(st.text(max_size=40) | st.binary(max_size=30).map(lambda b: b64encode(b).decode()))
+async def test_any_text_is_a_cursor_or_refused(cursor: str) -> None:
+    things = Things()
+    await things.add("1")
+    with pytest.raises(UnknownCursor):
+        await things.index.newest_first(10, cursor, things.read)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "nowhere", "MC4w", "MC4w=", "eC55", "LTEuMA", "OTkuMA", "é"]
+)
 async def test_a_cursor_from_nowhere_is_refused(cursor: str) -> None:
     things = Things()
     await things.add("1")

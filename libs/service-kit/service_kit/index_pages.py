@@ -10,6 +10,7 @@ failed, a thing that moved) is skipped by the reader.
 """
 
 import base64
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import islice
@@ -17,6 +18,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from service_kit.keys import digest
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, StateStore, Stored
 from shared_models import Page
@@ -27,6 +29,7 @@ MOST_EXAMINED = 4 * PAGE_SIZE
 SMALLEST_READ = 32
 
 Item = TypeVar("Item")
+Filters = Sequence[str | int | None]
 
 
 class Place(NamedTuple):
@@ -37,7 +40,7 @@ class Place(NamedTuple):
 
 
 class UnknownCursor(ValueError):
-    """A cursor that this index never gave out."""
+    """A cursor that was not given out for this list with these filters."""
 
 
 class _SealedPage(BaseModel):
@@ -80,20 +83,23 @@ class IndexPages:
         limit: int,
         cursor: str | None,
         read: Callable[[list[tuple[str, Place]]], Awaitable[Sequence[Item | None]]],
+        filters: Filters = (),
     ) -> Page[Item]:
         """Return at most `limit` items, from the newest or from where `cursor` left off.
 
         Args:
             read: gets the items of some entries in their order, with None for each entry that is
                 not to be listed.
+            filters: what makes `read` leave entries out; a cursor goes on with the same ones alone.
 
         Raises:
-            UnknownCursor: `cursor` is none of this index.
+            UnknownCursor: `cursor` was not given out by this index with these filters.
         """
-        before = _parse(cursor) if cursor else None
+        cursors = _Cursors(self._key, filters)
+        before = None if cursor is None else cursors.parse(cursor)
         head, _ = await self._head()
         if before and before.page > head.number:
-            raise UnknownCursor("the cursor names a page that does not exist")
+            raise UnknownCursor(_NOT_OF_THIS_LIST)
         items: list[Item] = []
         examined = 0
         last: Place | None = None
@@ -103,13 +109,13 @@ class IndexPages:
                 some = entries[start : start + step]
                 for (_, place), item in zip(some, await read(some), strict=True):
                     if item is not None and len(items) == limit:
-                        return Page(items=items, next_cursor=_cursor(last))
+                        return Page(items=items, next_cursor=cursors.after(last))
                     if item is not None:
                         items.append(item)
                     last = place
             examined += len(entries)
             if examined >= MOST_EXAMINED:
-                return Page(items=items, next_cursor=_cursor(last))
+                return Page(items=items, next_cursor=cursors.after(last))
         return Page(items=items)
 
     async def _entries(
@@ -256,18 +262,31 @@ def _without(ranges: list[tuple[int, int]], number: int) -> list[tuple[int, int]
     return left
 
 
-def _cursor(place: Place | None) -> str | None:
-    if place is None:
-        return None
-    return base64.urlsafe_b64encode(f"{place.page}.{place.slot}".encode()).decode().rstrip("=")
+class _Cursors:
+    """The cursors of one index with some filters: a place, and a mark of whose it is."""
+
+    def __init__(self, key: str, filters: Filters) -> None:
+        self._mark = digest(json.dumps([key, *filters]))[:8]
+
+    def after(self, place: Place | None) -> str | None:
+        if place is None:
+            return None
+        text = f"{place.page}.{place.slot}.{self._mark}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def parse(self, cursor: str) -> Place:
+        try:
+            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        except ValueError as error:
+            raise UnknownCursor(_NOT_OF_THIS_LIST) from error
+        match = re.match(r"([0-9]{1,9})\.([0-9]{1,9})\.", text, re.ASCII)
+        place = Place(int(match[1]), int(match[2])) if match else None
+        if place is None or self.after(place) != cursor:
+            raise UnknownCursor(_NOT_OF_THIS_LIST)
+        return place
 
 
-def _parse(cursor: str) -> Place:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except ValueError as error:
-        raise UnknownCursor("not a cursor of this list") from error
-    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", text, re.ASCII)
-    if not match or _cursor(Place(int(match[1]), int(match[2]))) != cursor:
-        raise UnknownCursor("not a cursor of this list")
-    return Place(int(match[1]), int(match[2]))
+_NOT_OF_THIS_LIST = (
+    "The cursor is not of this list with these filters; use it as it was given out, or leave it out"
+    " to begin with the newest."
+)

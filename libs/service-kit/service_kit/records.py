@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from service_kit.index_pages import IndexPages, Place
+from service_kit.index_pages import Filters, IndexPages, Place
 from service_kit.keys import key_part, shortened
 from service_kit.ports import Conflict, StateStore
 from shared_models import Page
@@ -93,8 +93,13 @@ class Records(Generic[Thing]):
         *,
         group: str | None = None,
         wanted: Callable[[Thing], bool] = lambda thing: True,
+        filters: Filters = (),
     ) -> Page[Thing]:
-        """Return a page of the records that are `wanted`, of all or of one group."""
+        """Return a page of the records that are `wanted`, of all or of one group.
+
+        Args:
+            filters: what decides which ones are wanted, for `IndexPages.newest_first`.
+        """
 
         async def read(entries: list[tuple[str, Place]]) -> list[Thing | None]:
             found: list[Thing | None] = []
@@ -109,7 +114,7 @@ class Records(Generic[Thing]):
             return found
 
         index = self._index if group is None else self._group(group)
-        return await index.newest_first(limit, cursor, read)
+        return await index.newest_first(limit, cursor, read, filters)
 
     async def _leave(self, id: str, places: dict[str, Place]) -> None:
         """Free the places that were taken for a record that is stored already."""

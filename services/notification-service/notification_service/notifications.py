@@ -115,6 +115,7 @@ class Notifications:
                 notification.status is NotificationStatus.SENT
                 and recipient in (None, nfc(notification.recipient or ""))
             ),
+            filters=(recipient,),
         )
 
 

@@ -115,7 +115,9 @@ class Tasks:
             ]
 
         async with self._in_time():
-            return await self._indexes[index].newest_first(limit, cursor, read)
+            return await self._indexes[index].newest_first(
+                limit, cursor, read, (status, priority, assignee)
+            )
 
     async def edit(
         self,
