@@ -30,11 +30,11 @@ class TaskNotFound(Exception):
 
 
 class PreconditionFailed(Exception):
-    """The task is not in the version that the change was made for."""
+    """The task is not in a version that the request is for."""
 
 
 Precondition = Callable[[Task], bool]
-"""Says whether a task is in a version that the client will change."""
+"""Says whether a task is in a version that the client asks for."""
 
 
 class Tasks:
@@ -71,10 +71,12 @@ class Tasks:
                 except Conflict:
                     continue  # barred after a long pause: the id is spent
 
-    async def get(self, task_id: str) -> Task:
+    async def get(self, task_id: str, precondition: Precondition | None = None) -> Task:
         async with self._in_time():
             document, _ = await self._documents.get(task_id)
-        return _present(document, task_id)
+        task = _present(document, task_id)
+        _check(precondition, task)
+        return task
 
     async def history(self, task_id: str) -> list[TaskEvent]:
         """Return the task's last events, newest first."""
@@ -172,10 +174,7 @@ class Tasks:
                 document, etag = await self._documents.get_to_change(task_id)
                 task = _present(document, task_id)
                 assert document and etag
-                if precondition and not precondition(task):
-                    raise PreconditionFailed(
-                        f"Task {task_id} is in version {task.version}; get it and try again."
-                    )
+                _check(precondition, task)
                 changed, event_type = change(task)
                 if changed == task and event_type is not TaskEventType.DELETED:
                     return task
@@ -242,6 +241,13 @@ class _Deadline:
             await self._timeout.__aexit__(kind, error, traceback)
         except TimeoutError as late:
             raise Unavailable(f"No answer could be had within {self._seconds} s.") from late
+
+
+def _check(precondition: Precondition | None, task: Task) -> None:
+    if precondition and not precondition(task):
+        raise PreconditionFailed(
+            f"Task {task.id} is in version {task.version}; get it and try again."
+        )
 
 
 def _present(document: TaskDocument | None, task_id: str) -> Task:
