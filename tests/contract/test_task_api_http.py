@@ -160,6 +160,24 @@ def test_a_reopened_task_is_listed_once_among_the_open_ones(api: Client) -> None
     assert [each["id"] for each in page["items"]] == [task]
 
 
+def test_open_tasks_are_newest_first_also_when_they_were_reopened(api: Client) -> None:
+    assignee = str(uuid4())
+    ids = [create(api, assignee=assignee)["id"] for _ in range(6)]
+    for status in ("completed", "pending"):
+        for id in (ids[1], ids[4], ids[0]):
+            api.put(f"/tasks/{id}/status", params={"status": status})
+    time.sleep(0.5)  # by then all is announced, and what completed has left the list
+    found: list[str] = []
+    query = {"assignee": assignee, "status": "pending", "limit": "2"}
+    while True:
+        page = api.get("/tasks", params=query).json()
+        found += [task["id"] for task in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == ids[::-1]
+
+
 def test_a_task_is_listed_as_soon_as_it_is_created(api: Client) -> None:
     for _ in range(5):
         task = create(api)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from service_kit.index_pages import UnknownCursor
+from service_kit.cursors import UnknownCursor
 from service_kit.ports import Unavailable
 
 log = structlog.get_logger()

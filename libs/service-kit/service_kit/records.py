@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from service_kit.index_pages import Filters, IndexPages, Place
+from service_kit.cursors import Filters
+from service_kit.index_pages import IndexPages, Place
 from service_kit.keys import key_part, shortened
 from service_kit.ports import Conflict, StateStore
 from shared_models import Page

@@ -42,7 +42,10 @@ class Tasks:
         self, store: StateStore, publisher: Publisher, changelog: Publisher, settings: Settings
     ) -> None:
         self._documents = TaskDocuments(store)
-        self._indexes = {name: IndexPages(store, f"tasks-{name}") for name in ("all", "open")}
+        self._indexes = {
+            "all": IndexPages(store, "tasks-all"),
+            "open": IndexPages(store, "tasks-open", ids_return=True),
+        }
         self._ids = ReservedIds(self._indexes)
         self._keys = IdempotencyKeys(store)
         self.announcements = Announcements(
@@ -203,8 +206,9 @@ class Tasks:
             document.task.status is TaskStatus.COMPLETED and task.status is not TaskStatus.COMPLETED
         )
         if reopened:
-            (place,) = await self._indexes["open"].add([task.id])
-            following.places = {**document.places, "open": place}
+            await self._indexes["open"].put_back(
+                document.places["open"], task.id, stay=task.version
+            )
         await asyncio.gather(
             self.announcements.say(task.id, following.history[-1], etag),
             self.announcements.make_room(document.history[: 1 - CHANGES_KEPT]),
