@@ -91,6 +91,25 @@ def test_notifications_are_listed_newest_first_in_pages(in_memory: TestClient) -
     assert rest["next_cursor"] is None
 
 
+def test_a_cursor_goes_on_with_its_own_list_alone(in_memory: TestClient) -> None:
+    with in_memory as api:
+        for _ in range(3):
+            body = {"type": "t", "task_id": "a", "message": "m", "recipient": "ann"}
+            api.post("/notify", json=body, headers=FROM_TASK_API)
+        for query in ({}, {"task_id": "a"}, {"recipient": "ann"}):
+            page = api.get("/notifications", params={**query, "limit": "2"}).json()
+            for other in ({}, {"task_id": "a"}, {"recipient": "ann"}, {"recipient": "bob"}):
+                params = {**other, "cursor": page["next_cursor"]}
+                answer = api.get("/notifications", params=params)
+                if other == query:
+                    assert len(answer.json()["items"]) == 1
+                else:
+                    assert is_problem(answer, 400)
+            for path in ("/activity", "/dead-letters"):
+                answer = api.get(path, params={"cursor": page["next_cursor"]})
+                assert is_problem(answer, 400)
+
+
 @pytest.mark.parametrize("path", ["/notifications", "/dead-letters", "/activity"])
 @pytest.mark.parametrize(
     ("query", "status"), [("limit=0", 422), ("limit=101", 422), ("cursor=nowhere", 400)]
@@ -107,6 +126,57 @@ def test_preferences_are_kept_for_each_person(notifier_api: Client, method: str)
         answer = notifier_api.request(method, url, json=settings)
         assert answer.status_code == 200
         assert notifier_api.get(url).json() == settings
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a%2Fb", "a/b/", "ann@example.com", "Zo%C3%AB", "a%20b", "x" * 164, "~", "%25", "a||b", ".."],
+)
+def test_a_name_may_be_any_line(notifier_api: Client, name: str) -> None:
+    url, other = (f"/preferences/{uuid4()}{name}" for _ in range(2))
+    settings = {"of": str(uuid4())}
+    assert notifier_api.put(url, json=settings).status_code == 200
+    assert notifier_api.get(url).json() == settings
+    assert notifier_api.get(other).status_code == 204
+
+
+def test_a_slash_in_a_name_is_a_slash_however_it_is_written(notifier_api: Client) -> None:
+    user = str(uuid4())
+    notifier_api.put(f"/preferences/{user}%2Fb", json={"a": 1})
+    assert notifier_api.get(f"/preferences/{user}/b").json() == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["%FF", "a%C3", "%ED%A0%80"])
+def test_a_name_that_is_no_utf_8_is_refused(notifier_api: Client, name: str) -> None:
+    assert is_problem(notifier_api.get(f"/preferences/{name}"), 400)
+    assert is_problem(notifier_api.put(f"/preferences/{name}", json={}), 400)
+
+
+@pytest.mark.parametrize("name", ["", "%20", "a%00", "a%09b", "a%C2%85", "a%E2%80%AE", "x" * 201])
+def test_a_name_that_is_no_line_is_refused(notifier_api: Client, name: str) -> None:
+    assert is_problem(notifier_api.get(f"/preferences/{name}"), 422)
+
+
+def test_settings_of_more_than_64_kb_are_refused(notifier_api: Client) -> None:
+    url = f"/preferences/{uuid4()}"
+    assert notifier_api.put(url, json={"a": "é" * 32_000}).status_code == 200
+    assert is_problem(notifier_api.put(url, json={"a": "é" * 33_000}), 413)
+    assert notifier_api.get(url).json() == {"a": "é" * 32_000}
+
+
+def test_a_person_is_one_person_however_the_name_was_typed(
+    notifier_api: Client, in_memory: TestClient
+) -> None:
+    suffix = str(uuid4())
+    composed, decomposed = f"Zo\u00eb {suffix}", f"Zoe\u0308 {suffix}"
+    notifier_api.put(f"/preferences/{decomposed}", json={"channel": "mail"})
+    assert notifier_api.get(f"/preferences/{composed}").json() == {"channel": "mail"}
+    body = {"type": "note", "task_id": "a", "message": "hello", "recipient": decomposed}
+    with in_memory as api:
+        api.post("/notify", json=body, headers=FROM_TASK_API)
+        for name in (composed, decomposed):
+            (sent,) = api.get("/notifications", params={"recipient": name}).json()["items"]
+            assert sent["recipient"] == composed
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"text"', b"null"])

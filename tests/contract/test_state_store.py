@@ -30,6 +30,14 @@ async def test_a_saved_value_is_got_back_byte_by_byte(ports: Ports, key: str, va
     assert (await saved(ports, key, value)).value == value
 
 
+async def test_keys_that_differ_in_case_alone_are_two_keys(ports: Ports, key: str) -> None:
+    await saved(ports, f"{key}-ada", b"small")
+    assert await ports.store.get(f"{key}-Ada") is None
+    await saved(ports, f"{key}-Ada", b"large")
+    stored = await ports.store.get_many([f"{key}-ada", f"{key}-Ada"])
+    assert [each.value for each in stored if each] == [b"small", b"large"]
+
+
 async def test_a_save_with_the_present_etag_replaces_the_value_and_the_etag(
     ports: Ports, key: str
 ) -> None:

@@ -483,6 +483,19 @@ def a_task_is_listed_after_it_is_stored() -> Iterator[None]:
 
 
 @breaks
+def a_late_completion_takes_a_reopened_task_off_the_list() -> Iterator[None]:
+    remove = IndexPages.remove
+
+    async def whenever_it_came(
+        self: IndexPages, place: Place, id: str, before: int | None = None
+    ) -> None:
+        await remove(self, place, id)
+
+    with patch.object(IndexPages, "remove", whenever_it_came):
+        yield
+
+
+@breaks
 def a_notification_is_sent_for_every_delivery() -> Iterator[None]:
     notify = Notifications.notify
 

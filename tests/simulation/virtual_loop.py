@@ -163,6 +163,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 class VirtualDatetime:
     """Takes the place of `datetime` where the services ask for the present moment."""
 
+    fromisoformat = staticmethod(datetime.fromisoformat)
+
     @staticmethod
     def now(zone: tzinfo) -> datetime:
         loop = events._get_running_loop()

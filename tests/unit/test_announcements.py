@@ -78,6 +78,21 @@ async def test_a_change_is_announced_by_the_replica_that_made_it(replicas: Repli
     assert replicas.announced() == ["task.created 1"]
 
 
+async def test_a_completion_that_is_announced_late_leaves_a_reopened_task_on_the_list(
+    replicas: Replicas,
+) -> None:
+    tasks = replicas.start()
+    older, newer = [await tasks.create(TaskCreate(title=title)) for title in "ab"]
+    await replicas.deliver(tasks)
+    for status in (TaskStatus.COMPLETED, TaskStatus.PENDING):
+        await tasks.set_status(older.id, status)
+    # Another process knows nothing of what this one saved, and may hear of it again and again.
+    for event in replicas.publisher.of("task-changes") * 2:
+        await replicas.start().announcements.handle(event)
+    page = await tasks.find(10, None, status=TaskStatus.PENDING)
+    assert [task.id for task in page.items] == [newer.id, older.id]
+
+
 async def test_a_change_of_a_process_that_stopped_after_the_save_is_announced_by_another(
     replicas: Replicas,
 ) -> None:

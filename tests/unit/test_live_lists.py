@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from service_kit import live_lists
+from service_kit.cursors import Place
 from service_kit.in_memory_adapters import InMemoryStateStore
-from service_kit.index_pages import PAGE_SIZE, Place, UnknownCursor
+from service_kit.index_pages import PAGE_SIZE
 from service_kit.live_lists import Follower, LiveList
 from service_kit.ports import Stored, Unavailable
-from service_kit.positions import MOST_PAGES, Position, parse_position
+from service_kit.positions import MOST_PAGES, Position, UnknownPosition, parse_position
 from service_kit.records import Records
 
 AT_ONCE = timedelta(0)
@@ -238,7 +239,7 @@ def test_a_position_is_read_as_it_was_named(position: Position) -> None:
     ],
 )
 def test_an_id_of_no_event_of_this_list_is_refused(id: str) -> None:
-    with pytest.raises(UnknownCursor):
+    with pytest.raises(UnknownPosition):
         parse_position(id, "thing")
 
 

@@ -14,7 +14,8 @@ from typing import Generic, NamedTuple, TypeGuard, TypeVar
 import structlog
 from pydantic import BaseModel
 
-from service_kit.index_pages import Place, UnknownCursor
+from service_kit.cursors import Place
+from service_kit.index_pages import NoSuchPlace
 from service_kit.ports import Unavailable
 from service_kit.positions import MOST_PAGES, Position, parse_position
 from service_kit.records import Records
@@ -78,7 +79,7 @@ class LiveList(Generic[Thing]):
         """Follow from behind the event `last_id` on, or from now on; close the follower at the end.
 
         Raises:
-            UnknownCursor: `last_id` is none of this list.
+            UnknownPosition: `last_id` is none of this list.
             Unavailable: the store does not answer.
         """
         since = parse_position(last_id, self.records.kind) if last_id else None
@@ -138,7 +139,7 @@ class LiveList(Generic[Thing]):
                 self._failure = None
             except Unavailable as error:
                 self._failure = error  # the next look catches up
-            except UnknownCursor:
+            except NoSuchPlace:
                 log.warning("list_shrank", list=self.records.kind)  # the store lost its end
                 self._looking = None
                 self._end_followers()

@@ -31,7 +31,11 @@ class Stored(NamedTuple):
 
 
 class StateStore(Protocol):
-    """Keys and values with optimistic concurrency. Every method raises `Unavailable`."""
+    """Keys and values with optimistic concurrency. Every method raises `Unavailable`.
+
+    Keys are told apart by case: a database that compares text without case, as MySQL and SQL Server
+    do unless told otherwise, needs a binary collation on the column of the keys.
+    """
 
     async def get(self, key: str) -> Stored | None: ...
 

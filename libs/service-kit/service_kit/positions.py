@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from service_kit.index_pages import PAGE_SIZE, Place, UnknownCursor
+from service_kit.cursors import Place
+from service_kit.index_pages import PAGE_SIZE
 
 MOST_PAGES = 20
 """Pages behind the newest one that a position may have open places on."""
@@ -14,6 +15,10 @@ PATTERN = (
     rf"(~[0-9]{{1,9}}\.[0-9a-f]{{1,{PAGE_SIZE // 4}}}){{0,{MOST_PAGES + 1}}}$"
 )
 _NOTHING: Mapping[int, int] = MappingProxyType({})
+
+
+class UnknownPosition(ValueError):
+    """Text that names no position of this list."""
 
 
 class Position(NamedTuple):
@@ -84,11 +89,14 @@ def parse_position(text: str, kind: str) -> Position:
     """Return the position that `text` names.
 
     Raises:
-        UnknownCursor: it is none of the list `kind`.
+        UnknownPosition: it is none of the list `kind`.
     """
     if re.fullmatch(PATTERN, text, re.ASCII) and text.startswith(f"{kind}~"):
         (page, slot), *rest = (place.split(".") for place in text.split("~")[1:])
         open = {int(page): int(slots, 16) for page, slots in rest}
         if max(open, default=0) <= int(page):
             return Position(Place(int(page), int(slot)), open)
-    raise UnknownCursor("the id of the last event is none of this stream")
+    raise UnknownPosition(
+        f"{text!r} is the id of no event of this stream; use it as it was given out, or leave it"
+        " out to begin now."
+    )

@@ -11,8 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from service_kit.index_pages import UnknownCursor
+from service_kit.cursors import UnknownCursor
 from service_kit.ports import Unavailable
+from service_kit.positions import UnknownPosition
 
 log = structlog.get_logger()
 
@@ -63,6 +64,13 @@ def unavailable(error: Exception) -> JSONResponse:
     return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def _message(error: Mapping[str, Any]) -> str:
+    """Return what is wrong; of what is no JSON, the reason as well."""
+    if error["type"] == "json_invalid":
+        return f"{error['msg']}: {error['ctx']['error']}"
+    return str(error["msg"])
+
+
 def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     """Turn every error of `app` into a problem response.
 
@@ -74,7 +82,7 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
         assert isinstance(error, RequestValidationError)
         # Pydantic's report repeats the input, which may be anything; say only where and what.
         errors = [
-            {"location": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+            {"location": ".".join(str(part) for part in each["loc"]), "message": _message(each)}
             for each in error.errors()
         ]
         detail = "; ".join(f"{each['location']}: {each['message']}" for each in errors)
@@ -102,4 +110,5 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
     app.add_exception_handler(Exception, unexpected)
     for kind in statuses:
         app.add_exception_handler(kind, domain)
-    app.add_exception_handler(UnknownCursor, lambda _, error: problem(400, str(error)))
+    for kind in (UnknownCursor, UnknownPosition):
+        app.add_exception_handler(kind, lambda _, error: problem(400, str(error)))

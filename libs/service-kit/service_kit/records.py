@@ -1,17 +1,22 @@
 """Things that are added once and listed newest first."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from service_kit.cursors import Filters
 from service_kit.index_pages import IndexPages, Place
-from service_kit.keys import key_part
+from service_kit.keys import key_part, shortened
 from service_kit.ports import Conflict, StateStore, Stored
 from shared_models import Page
 
 Thing = TypeVar("Thing", bound=BaseModel)
+
+_LIKE_A_PAGE = re.compile(r"-[0-9]{1,9}\Z")
+"""How the key of an index's page ends behind the name of the index."""
 
 
 class Records(Generic[Thing]):
@@ -86,15 +91,20 @@ class Records(Generic[Thing]):
         *,
         group: str | None = None,
         wanted: Callable[[Thing], bool] = lambda thing: True,
+        filters: Filters = (),
     ) -> Page[Thing]:
-        """Return a page of the records that are `wanted`, of all or of one group."""
+        """Return a page of the records that are `wanted`, of all or of one group.
+
+        Args:
+            filters: what decides which ones are wanted, for `IndexPages.newest_first`.
+        """
 
         async def read(entries: list[tuple[str, Place]]) -> list[Thing | None]:
             things = await self.at(entries, group)
             return [thing if thing is not None and wanted(thing) else None for thing in things]
 
         index = self._index if group is None else self._group(group)
-        return await index.newest_first(limit, cursor, read)
+        return await index.newest_first(limit, cursor, read, filters)
 
     async def end(self) -> Place:
         """Return the place behind the newest record."""
@@ -104,7 +114,7 @@ class Records(Generic[Thing]):
         """Yield the ids and places from the place `first` on, oldest first, page by page.
 
         Raises:
-            UnknownCursor: the list does not reach to that place.
+            NoSuchPlace: the list does not reach to that place.
         """
         return self._index.oldest_first(first)
 
@@ -140,7 +150,8 @@ class Records(Generic[Thing]):
         return self._group(group) if group else self._index
 
     def _group(self, group: str) -> IndexPages:
-        return IndexPages(self._store, f"{self.kind}-of-{key_part(group)}")
+        part = shortened(group) if _LIKE_A_PAGE.search(group) else key_part(group)
+        return IndexPages(self._store, f"{self.kind}-of-{part}")
 
 
 class _Record(BaseModel, Generic[Thing]):

@@ -21,6 +21,7 @@ from service_kit.origins import let_pages_call
 from service_kit.ports import Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.protocol import ProblemProtocol
+from service_kit.requests import ApiRoute, ReadableUrl
 from service_kit.server import DrainingServer, called_at_stop
 from service_kit.settings import ServiceSettings
 from service_kit.sidecar_token import SidecarToken
@@ -69,8 +70,10 @@ def create_service(
                 await asyncio.gather(*running, return_exceptions=True)
 
     app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED, redirect_slashes=False)
+    app.router.route_class = ApiRoute
     app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(Methods, routes=app.routes)
+    app.add_middleware(ReadableUrl)
     app.add_middleware(OneHost)
     app.add_middleware(TraceContext)
     let_pages_call(app, settings.cors_origins)

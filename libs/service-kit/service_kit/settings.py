@@ -1,10 +1,27 @@
 """Settings that every service beside a sidecar has, read from the environment."""
 
+import re
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service_kit.origins import Origins
+
+def _listed(text: object) -> object:
+    return text.replace(",", " ").split() if isinstance(text, str) else text
+
+
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/?#@]+", text):
+        raise ValueError(f"{text!r} is no origin: write * or scheme://host[:port], and no path")
+    return text
+
+
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)
+]
+"""Separated by commas in the environment."""
 
 
 class ServiceSettings(BaseSettings):

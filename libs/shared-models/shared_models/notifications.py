@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.moments import Moment
-from shared_models.text import Line, LongText
+from shared_models.text import KnownName, Line, LongText
 
 
 class NotificationStatus(StrEnum):
@@ -22,7 +22,7 @@ class NotificationRequest(BaseModel):
     type: Line
     task_id: Line
     message: LongText
-    recipient: Line | None = None
+    recipient: KnownName | None = None
     event_id: Line | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_models.moments import Moment
-from shared_models.text import Line, LongText
+from shared_models.text import Line, LongText, Name
 
 Priority = Annotated[int, Field(strict=True, ge=1, le=5)]
 
@@ -25,7 +25,7 @@ class TaskCreate(BaseModel):
     title: Line
     description: LongText | None = None
     priority: Priority = 1
-    assignee: Line | None = None
+    assignee: Name | None = None
     due_at: Moment | None = None
 
 
@@ -37,7 +37,7 @@ class TaskPatch(BaseModel):
     title: Line = ""
     description: LongText | None = None
     priority: Priority | None = None
-    assignee: Line | None = None
+    assignee: Name | None = None
     due_at: Moment | None = None
 
     def applied_to(self, task: "Task") -> TaskCreate:
@@ -46,7 +46,8 @@ class TaskPatch(BaseModel):
         fields.update(self.model_dump(exclude_unset=True))
         if fields["priority"] is None:
             del fields["priority"]
-        return TaskCreate(**fields)
+        # What the task had already is not judged again: it may be older than a rule.
+        return TaskCreate.model_construct(**fields)
 
 
 class Task(BaseModel):

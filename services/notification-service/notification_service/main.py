@@ -7,7 +7,7 @@ from notification_service.adapters import Adapters
 from notification_service.dead_letter_topic import DeadLetterTopicHandler
 from notification_service.dead_letters import DeadLetterNotFound, DeadLetters, NotReplayable
 from notification_service.notifications import Activity, Notifications
-from notification_service.preferences import Preferences
+from notification_service.preferences import Preferences, PreferencesTooLarge
 from notification_service.redelivery import RedeliveryToAll
 from notification_service.settings import Settings
 from notification_service.subscribers import Subscribers
@@ -19,6 +19,7 @@ from service_kit.service import serve as serve_service
 STATUSES: dict[type[Exception], int] = {
     DeadLetterNotFound: 404,
     NotReplayable: 409,
+    PreferencesTooLarge: 413,
 }
 
 

@@ -22,6 +22,7 @@ from shared_models import (
     TaskEvent,
 )
 from shared_models.moments import now
+from shared_models.text import nfc
 
 log = structlog.get_logger()
 
@@ -116,8 +117,9 @@ class Notifications:
             cursor,
             group=_task_group(task_id) if task_id is not None else None,
             wanted=lambda notification: (
-                _is_sent(notification) and recipient in (None, notification.recipient)
+                _is_sent(notification) and recipient in (None, nfc(notification.recipient or ""))
             ),
+            filters=(recipient,),
         )
 
 

@@ -1,12 +1,20 @@
 """What each person has set."""
 
 import json
+import re
 from typing import Any
 
-from service_kit.keys import key_part
+from service_kit.keys import digest, key_part, shortened
 from service_kit.ports import Conflict, StateStore
 
 Settings = dict[str, Any]
+
+MOST_BYTES = 65_536
+_LIKE_A_DIGEST = re.compile(r"[0-9a-f]{32}")
+
+
+class PreferencesTooLarge(Exception):
+    """The settings have more bytes than a person may store."""
 
 
 class Preferences:
@@ -14,15 +22,24 @@ class Preferences:
         self._store = store
 
     async def get(self, user: str) -> Settings | None:
-        stored = await self._store.get(_key(user))
+        stored = await self._store.get(_key(user)) or await self._store.get(_key_by_digest(user))
         if stored is None:
             return None
-        settings: Settings = json.loads(stored.value)
+        # What is no number to JSON may have been stored all the same.
+        settings: Settings = json.loads(stored.value, parse_constant=lambda _: None)
         return settings
 
     async def put(self, user: str, settings: Settings) -> None:
-        """Replace the person's settings; the last one to do so wins."""
-        value = json.dumps(settings).encode()
+        """Replace the person's settings; the last one to do so wins.
+
+        Raises:
+            PreferencesTooLarge: as JSON they have more than 64 KB.
+        """
+        value = json.dumps(settings, ensure_ascii=False).encode()
+        if len(value) > MOST_BYTES:
+            raise PreferencesTooLarge(
+                f"The settings have {len(value)} bytes; a person may store {MOST_BYTES}."
+            )
         while True:
             stored = await self._store.get(_key(user))
             try:
@@ -33,4 +50,10 @@ class Preferences:
 
 
 def _key(user: str) -> str:
-    return f"preferences-{key_part(user)}"
+    # A name that looks like a digest may meet somebody else's key by digest: see below.
+    return f"preferences-{shortened(user) if _LIKE_A_DIGEST.fullmatch(user) else key_part(user)}"
+
+
+def _key_by_digest(user: str) -> str:
+    """Return where settings may stand that were stored before long and odd names had a mark."""
+    return f"preferences-{user if key_part(user) == user else digest(user)}"

@@ -1,5 +1,6 @@
 """The HTTP contract of notification-service: parse, make one call, answer."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -13,7 +14,7 @@ from notification_service.settings import Settings
 from notification_service.stream import LiveResponse
 from service_kit.callbacks import only_app
 from service_kit.live_lists import LiveList
-from service_kit.media_types import TypedBodyRoute
+from service_kit.requests import ApiRoute, Limit
 from shared_models import (
     DeadLetter,
     Discarded,
@@ -24,9 +25,9 @@ from shared_models import (
     Replayed,
     TaskEvent,
 )
-from shared_models.text import Line
+from shared_models.text import Line, Name
 
-router = APIRouter(route_class=TypedBodyRoute)
+router = APIRouter(route_class=ApiRoute)
 
 
 async def _notifications(request: Request) -> Notifications:
@@ -52,9 +53,8 @@ async def only_task_api(request: Request) -> None:
 TheNotifications = Annotated[Notifications, Depends(_notifications)]
 TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
-Limit = Annotated[int, Query(ge=1, le=100)]
 Reason = Annotated[str | None, Query(description="Only those with this reason.")]
-User = Annotated[Line, Path()]
+User = Annotated[Name, Path()]
 LastEventId = Annotated[str | None, Header()]
 
 
@@ -70,7 +70,7 @@ async def notify(
 async def list_notifications(
     notifications: TheNotifications,
     task_id: Line | None = None,
-    recipient: Line | None = None,
+    recipient: Name | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Page[Notification]:
@@ -136,24 +136,24 @@ async def stream_activity(
 
 
 @router.get(
-    "/preferences/{user}",
+    "/preferences/{user:path}",
     tags=["preferences"],
     response_model=dict[str, Any],
     responses={204: {"description": "The person has set nothing."}},
 )
-async def get_preferences(user: User, preferences: ThePreferences) -> Any:
+async def get_preferences(user: User, preferences: ThePreferences) -> Response:
     settings = await preferences.get(user)
-    return Response(status_code=204) if settings is None else settings
+    return Response(status_code=204) if settings is None else _as_set(settings)
 
 
-@router.put("/preferences/{user}", tags=["preferences"])
-@router.post("/preferences/{user}", tags=["preferences"])
+@router.put("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
+@router.post("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
 async def put_preferences(
     user: User, settings: dict[str, Any], preferences: ThePreferences
-) -> dict[str, Any]:
-    """Replace the person's settings, any JSON object."""
+) -> Response:
+    """Replace the person's settings, any JSON object of up to 64 KB."""
     await preferences.put(user, settings)
-    return settings
+    return _as_set(settings)
 
 
 @router.get("/dead-letters", tags=["dead letters"], response_model=Page[DeadLetter])
@@ -214,3 +214,8 @@ async def discard_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
 def _json(model: BaseModel) -> Response:
     # The model is valid by construction, so it is not validated a second time.
     return Response(model.model_dump_json(), media_type="application/json")
+
+
+def _as_set(settings: dict[str, Any]) -> Response:
+    # In ASCII, as settings from before the rules of `read_json` may have halves of characters.
+    return Response(json.dumps(settings), media_type="application/json")

@@ -227,7 +227,9 @@ class Announcements:
     async def _announce(self, task_id: str, saved: "_Saved") -> None:
         await self._publish(saved.change)
         if saved.left_open:
-            await self._indexes["open"].remove(saved.left_open, task_id)
+            await self._indexes["open"].remove(
+                saved.left_open, task_id, before=saved.change.event.version + 1
+            )
         if saved.change.event.event_type is TaskEventType.DELETED:
             await self._remove(task_id)
 

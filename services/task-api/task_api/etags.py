@@ -1,13 +1,15 @@
 """HTTP preconditions (RFC 9110, section 13) on a task's version."""
 
 import re
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 
 from shared_models import Task
 
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_LIST = re.compile(rf"\s*{_ENTITY_TAG}(?:\s*,\s*{_ENTITY_TAG})*\s*")
+_LIST = re.compile(rf"[\t ,]*(?:{_ENTITY_TAG}[\t ]*(?:,[\t ,]*|\Z))+")
+"""Members may be empty, which add nothing (RFC 9110, 5.6.1); one must not be."""
 ANY = "*"
 
 
@@ -15,20 +17,36 @@ def etag(task: Task) -> str:
     return f'"{task.version}"'
 
 
-def matches_strongly(header: str, task: Task) -> bool:
-    """Return whether `If-Match: header` allows a change of `task`."""
-    tags = _parse(header, "If-Match")
-    return ANY in tags or etag(task) in tags
+class Preconditions(NamedTuple):
+    """What a request asks of the version of a task, as its header says it; None asks nothing.
 
+    `If-Match` comes first. A task that is not there is neither changed nor read, whatever is asked.
+    """
 
-def matches_weakly(header: str, task: Task) -> bool:
-    """Return whether `If-None-Match: header` says that the client has this `task`."""
-    tags = _parse(header, "If-None-Match")
-    return ANY in tags or etag(task) in {tag.removeprefix("W/") for tag in tags}
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+    def allow_change(self, task: Task) -> bool:
+        """Return whether the version is one that the client will change."""
+        return self.allow_read(task) and not self.has_version(task)
+
+    def allow_read(self, task: Task) -> bool:
+        """Return whether `If-Match`, compared strongly, names the version."""
+        if self.if_match is None:
+            return True
+        tags = _parse(self.if_match, "If-Match")
+        return ANY in tags or etag(task) in tags
+
+    def has_version(self, task: Task) -> bool:
+        """Return whether `If-None-Match`, compared weakly, names the version."""
+        if self.if_none_match is None:
+            return False
+        tags = _parse(self.if_none_match, "If-None-Match")
+        return ANY in tags or etag(task) in {tag.removeprefix("W/") for tag in tags}
 
 
 def _parse(header: str, name: str) -> set[str]:
-    if header.strip() == ANY:
+    if header.strip(" \t") == ANY:
         return {ANY}
     if not _LIST.fullmatch(header):
         raise HTTPException(400, f'{name} must be * or a list of ETags such as "3", in quotes.')

@@ -21,6 +21,11 @@ FIRST_ATTEMPT_MAY_TAKE = timedelta(seconds=2)
 PAUSE = timedelta(milliseconds=20)
 
 
+ALWAYS_COUNTED = {"title", "description", "priority", "assignee", "due_at"}
+"""Fields of a body that count with any value. Others count where they differ from their default, so
+a body has the same fingerprint in a release that does not know them."""
+
+
 class KeyReused(Exception):
     """The idempotency key was used with another body."""
 
@@ -35,6 +40,12 @@ class _Record(BaseModel):
     body: str
     """Digest of the body that the key was first used with."""
     task_deleted: bool = False
+
+
+def fingerprint(body: TaskCreate) -> str:
+    """Return what two bodies have in common that ask for the same task."""
+    counted = ALWAYS_COUNTED | body.model_dump(exclude_defaults=True).keys()
+    return digest(body.model_dump_json(include=counted))
 
 
 class Claim(NamedTuple):
@@ -57,7 +68,7 @@ class IdempotencyKeys:
             TaskOfKeyDeleted: the task that the key made is deleted.
         """
         record_key = f"idempotency-{digest(key)}"
-        body = digest(wanted.model_dump_json())
+        body = fingerprint(wanted)
         while True:
             record, etag = await self._get(record_key)
             if record is None:

@@ -21,7 +21,7 @@ def completed(event_id: str, event: TaskEvent) -> NotificationRequest:
     return NotificationRequest(
         type="task_completed",
         task_id=event.task_id,
-        message=f"Task {event.title!r} has been completed",
+        message=f"Task '{event.title}' has been completed",
         recipient=event.assignee,
         event_id=event_id,
     )

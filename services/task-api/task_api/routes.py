@@ -5,16 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel
 
-from service_kit.media_types import TypedBodyRoute
+from service_kit.requests import ApiRoute, Digits, Limit
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
-from shared_models.text import Line
-from task_api.etags import etag, matches_strongly, matches_weakly
-from task_api.tasks import Precondition, Tasks
+from shared_models.text import Name
+from task_api.etags import Preconditions, etag
+from task_api.tasks import Tasks
 
-router = APIRouter(tags=["tasks"], route_class=TypedBodyRoute)
+router = APIRouter(tags=["tasks"], route_class=ApiRoute)
 
 
 IfMatch = Annotated[str | None, Header()]
+IfNoneMatch = Annotated[str | None, Header()]
 MergePatch = Annotated[TaskPatch, Body(media_type="application/merge-patch+json")]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
@@ -32,9 +33,9 @@ async def create_task(
 async def list_tasks(
     request: Request,
     status: TaskStatus | None = None,
-    priority: Annotated[int | None, Query(ge=1, le=5)] = None,
-    assignee: Line | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    priority: Annotated[Digits | None, Query(ge=1, le=5)] = None,
+    assignee: Name | None = None,
+    limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
     """List tasks, newest first. A page may be short, or empty, while `next_cursor` goes on."""
@@ -43,40 +44,58 @@ async def list_tasks(
 
 @router.get("/tasks/{task_id}", response_model=Task)
 async def get_task(
-    task_id: str, request: Request, if_none_match: Annotated[str | None, Header()] = None
+    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
 ) -> Response:
-    task = await _tasks(request).get(task_id)
-    if if_none_match is not None and matches_weakly(if_none_match, task):
+    wanted = Preconditions(if_match, if_none_match)
+    task = await _tasks(request).get(task_id, wanted.allow_read)
+    if wanted.has_version(task):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _answer(task)
 
 
 @router.put("/tasks/{task_id}", response_model=Task)
 async def replace_task(
-    task_id: str, wanted: TaskCreate, request: Request, if_match: IfMatch = None
+    task_id: str,
+    wanted: TaskCreate,
+    request: Request,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Replace the editable fields; those left out get their defaults."""
-    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, _precondition(if_match)))
+    allowed = Preconditions(if_match, if_none_match).allow_change
+    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, allowed))
 
 
 @router.patch("/tasks/{task_id}", response_model=Task)
 async def patch_task(
-    task_id: str, patch: MergePatch, request: Request, if_match: IfMatch = None
+    task_id: str,
+    patch: MergePatch,
+    request: Request,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    return _answer(await _tasks(request).edit(task_id, patch.applied_to, _precondition(if_match)))
+    allowed = Preconditions(if_match, if_none_match).allow_change
+    return _answer(await _tasks(request).edit(task_id, patch.applied_to, allowed))
 
 
 @router.put("/tasks/{task_id}/status", response_model=Task)
 async def set_task_status(
-    task_id: str, status: TaskStatus, request: Request, if_match: IfMatch = None
+    task_id: str,
+    status: TaskStatus,
+    request: Request,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Set the status; the status that the task has already changes and announces nothing."""
-    return _answer(await _tasks(request).set_status(task_id, status, _precondition(if_match)))
+    allowed = Preconditions(if_match, if_none_match).allow_change
+    return _answer(await _tasks(request).set_status(task_id, status, allowed))
 
 
 @router.delete("/tasks/{task_id}", status_code=204)
-async def delete_task(task_id: str, request: Request, if_match: IfMatch = None) -> None:
-    await _tasks(request).delete(task_id, _precondition(if_match))
+async def delete_task(
+    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> None:
+    await _tasks(request).delete(task_id, Preconditions(if_match, if_none_match).allow_change)
 
 
 @router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent])
@@ -88,12 +107,6 @@ async def get_task_history(task_id: str, request: Request) -> Response:
 def _tasks(request: Request) -> Tasks:
     tasks: Tasks = request.state.tasks
     return tasks
-
-
-def _precondition(if_match: str | None) -> Precondition | None:
-    if if_match is None:
-        return None
-    return lambda task: matches_strongly(if_match, task)
 
 
 def _answer(task: Task, status: int = 200, **headers: str) -> Response:

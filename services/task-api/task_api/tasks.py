@@ -10,6 +10,7 @@ from service_kit.index_pages import IndexPages, Place
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
+from shared_models.text import nfc
 from task_api.announcements import Announcements
 from task_api.idempotency import IdempotencyKeys
 from task_api.reserved_ids import ReservedId, ReservedIds
@@ -29,11 +30,11 @@ class TaskNotFound(Exception):
 
 
 class PreconditionFailed(Exception):
-    """The task is not in the version that the change was made for."""
+    """The task is not in a version that the request is for."""
 
 
 Precondition = Callable[[Task], bool]
-"""Says whether a task is in a version that the client will change."""
+"""Says whether a task is in a version that the client asks for."""
 
 
 class Tasks:
@@ -41,7 +42,10 @@ class Tasks:
         self, store: StateStore, publisher: Publisher, changelog: Publisher, settings: Settings
     ) -> None:
         self._documents = TaskDocuments(store)
-        self._indexes = {name: IndexPages(store, f"tasks-{name}") for name in ("all", "open")}
+        self._indexes = {
+            "all": IndexPages(store, "tasks-all"),
+            "open": IndexPages(store, "tasks-open", ids_return=True),
+        }
         self._ids = ReservedIds(self._indexes)
         self._keys = IdempotencyKeys(store)
         self.announcements = Announcements(
@@ -70,10 +74,12 @@ class Tasks:
                 except Conflict:
                     continue  # barred after a long pause: the id is spent
 
-    async def get(self, task_id: str) -> Task:
+    async def get(self, task_id: str, precondition: Precondition | None = None) -> Task:
         async with self._in_time():
             document, _ = await self._documents.get(task_id)
-        return _present(document, task_id)
+        task = _present(document, task_id)
+        _check(precondition, task)
+        return task
 
     async def history(self, task_id: str) -> list[TaskEvent]:
         """Return the task's last events, newest first."""
@@ -98,7 +104,7 @@ class Tasks:
             return (
                 status in (None, task.status)
                 and priority in (None, task.priority)
-                and assignee in (None, task.assignee)
+                and assignee in (None, nfc(task.assignee or ""))
             )
 
         async def read(entries: Sequence[tuple[str, Place]]) -> list[Task | None]:
@@ -114,7 +120,9 @@ class Tasks:
             ]
 
         async with self._in_time():
-            return await self._indexes[index].newest_first(limit, cursor, read)
+            return await self._indexes[index].newest_first(
+                limit, cursor, read, (status, priority, assignee)
+            )
 
     async def edit(
         self,
@@ -169,10 +177,7 @@ class Tasks:
                 document, etag = await self._documents.get_to_change(task_id)
                 task = _present(document, task_id)
                 assert document and etag
-                if precondition and not precondition(task):
-                    raise PreconditionFailed(
-                        f"Task {task_id} is in version {task.version}; get it and try again."
-                    )
+                _check(precondition, task)
                 changed, event_type = change(task)
                 if changed == task and event_type is not TaskEventType.DELETED:
                     return task
@@ -201,8 +206,9 @@ class Tasks:
             document.task.status is TaskStatus.COMPLETED and task.status is not TaskStatus.COMPLETED
         )
         if reopened:
-            (place,) = await self._indexes["open"].add([task.id])
-            following.places = {**document.places, "open": place}
+            await self._indexes["open"].put_back(
+                document.places["open"], task.id, stay=task.version
+            )
         await asyncio.gather(
             self.announcements.say(task.id, following.history[-1], etag),
             self.announcements.make_room(document.history[: 1 - CHANGES_KEPT]),
@@ -239,6 +245,13 @@ class _Deadline:
             await self._timeout.__aexit__(kind, error, traceback)
         except TimeoutError as late:
             raise Unavailable(f"No answer could be had within {self._seconds} s.") from late
+
+
+def _check(precondition: Precondition | None, task: Task) -> None:
+    if precondition and not precondition(task):
+        raise PreconditionFailed(
+            f"Task {task.id} is in version {task.version}; get it and try again."
+        )
 
 
 def _present(document: TaskDocument | None, task_id: str) -> Task:

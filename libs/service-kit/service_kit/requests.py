@@ -1,0 +1,118 @@
+"""What every route asks of a request, beside what its own parameters ask."""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+from fastapi import Query
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service_kit.json_text import read_json
+from service_kit.media_types import TypedBodyRoute
+from service_kit.problems import problem
+
+LIST_FIELDS = {b"if-match", b"if-none-match"}
+"""Header fields whose lines are the parts of one list (RFC 9110, 5.3). Others come in one line."""
+
+
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("must be written with digits alone")
+    return value
+
+
+Digits = Annotated[int, BeforeValidator(_digits)]
+"""A number in a query, which Python would also take with signs, spaces and underscores."""
+Limit = Annotated[Digits, Query(ge=1, le=100)]
+"""How many items a page may have."""
+
+
+class ApiRoute(TypedBodyRoute):
+    """A route that refuses what it has no parameter for, and takes JSON by the letter.
+
+    A query parameter that the route does not know, or that comes twice, is 422; so is a body that
+    `read_json` refuses. A header field of the route that comes twice is 400, unless it is a list.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        dependants = list(_with_all_below(self.dependant))
+        parameters = [each.alias for one in dependants for each in one.query_params]
+        fields = {each.alias.lower().encode() for one in dependants for each in one.header_params}
+
+        async def checked(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _check_query(request, parameters)
+            if fields:
+                request.scope["headers"] = _in_one_line_each(request.scope, fields)
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return checked
+
+
+class ReadableUrl:
+    """Answers 400 to a request whose path or query is no UTF-8, so that nothing has that name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for part in (scope.get("raw_path") or b"", scope["query_string"]):
+                if b"%" in part and not _is_utf_8(unquote_to_bytes(part)):
+                    await problem(400, "The URL is not UTF-8.")(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _JsonRequest(Request):
+    async def json(self) -> Any:
+        return read_json(await self.body())
+
+
+def _with_all_below(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from _with_all_below(each)
+
+
+def _check_query(request: Request, known: list[str]) -> None:
+    takes = f"it takes {', '.join(known)}" if known else "it takes none"
+    errors = []
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            errors.append((name, f"This request has no such parameter; {takes}"))
+        elif count > 1:
+            errors.append((name, "This parameter must come once"))
+    if errors:
+        raise RequestValidationError(
+            [{"type": "query", "loc": ("query", name), "msg": why} for name, why in errors]
+        )
+
+
+def _in_one_line_each(scope: Scope, fields: set[bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the header of a request with each of `fields` in one line."""
+    header: list[tuple[bytes, bytes]] = scope["headers"]
+    counts = Counter(name for name, _ in header if name in fields)
+    repeated = [name for name, count in counts.items() if count > 1]
+    for name in repeated:
+        if name not in LIST_FIELDS:
+            raise HTTPException(400, f"The header field {name.decode().title()} must come once.")
+        line = b", ".join(value for other, value in header if other == name)
+        header = [*((other, value) for other, value in header if other != name), (name, line)]
+    return header
