@@ -35,20 +35,11 @@ def service() -> Iterator[Served]:
 
 
 def methods_of(app: FastAPI) -> dict[str, set[str]]:
-    """Return the methods of a path for each that is documented, its parameters filled in.
-
-    Several may fit a path: `/dead-letters/replay` is a dead letter's, too.
-    """
+    """Return the methods of each documented path, its parameters filled in."""
     documented: dict[str, dict[str, Any]] = app.openapi()["paths"]
-    paths = {path: re.sub(r"[{}]", "", path) for path in documented}
     return {
-        path: {
-            method.upper()
-            for other, operations in documented.items()
-            if re.fullmatch(re.sub(r"{[^}]*}", "[^/]+", other), path)
-            for method in operations
-        }
-        for path in paths.values()
+        re.sub(r"[{}]", "", path): {method.upper() for method in operations}
+        for path, operations in documented.items()
     }
 
 

@@ -21,6 +21,13 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 
 
+class Invalid(BaseModel):
+    """A part of the request that is not valid, and why."""
+
+    location: str
+    message: str
+
+
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -28,17 +35,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[dict[str, str]] | None = None
-    """The `location` of each invalid part of the request, and the `message` that says why."""
-
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem.",
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
-}
-"""The errors of every route, for the OpenAPI document."""
+    errors: list[Invalid] = []
 
 
 def problem(

@@ -8,7 +8,8 @@ from urllib.parse import unquote_to_bytes
 from fastapi import Query
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
+from starlette.convertors import PathConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,10 +29,27 @@ def _digits(value: object) -> object:
     return value
 
 
-Digits = Annotated[int, BeforeValidator(_digits)]
-"""A number in a query, which Python would also take with signs, spaces and underscores."""
-Limit = Annotated[Digits, Query(ge=1, le=100)]
-"""How many items a page may have."""
+InDigits = BeforeValidator(_digits)
+"""For numbers in a query, which Python would also take with signs, spaces and underscores."""
+Limit = Annotated[int, Query(ge=1, le=100, description="Most items of a page."), InDigits]
+Cursor = Annotated[
+    Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"})] | None,
+    Query(description="`next_cursor` of the page before, of this list with these filters."),
+]
+
+
+class _AnyText(PathConvertor):
+    regex = r"[\s\S]*"
+
+
+class _Id(StringConvertor):
+    regex = r"(?!replay$)[^/]+"
+
+
+# In paths, `{name:text}` is the rest whatever is in it, where Starlette's own `path` ends at a
+# line; `{name:id}` is none of the methods beside ids, so that `Allow` is true for these.
+register_url_convertor("text", _AnyText())
+register_url_convertor("id", _Id())
 
 
 class ApiRoute(TypedBodyRoute):

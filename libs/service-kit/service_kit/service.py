@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
@@ -17,9 +18,10 @@ from service_kit.callbacks import CALLBACKS
 from service_kit.hosts import OneHost
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.methods import Methods
+from service_kit.openapi import OF_ALL, complete_document, operation_id, problems
 from service_kit.origins import let_pages_call
 from service_kit.ports import Secrets, StateStore, Unavailable
-from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
+from service_kit.problems import answer_with_problems, unavailable
 from service_kit.protocol import ProblemProtocol
 from service_kit.requests import ApiRoute, ReadableUrl
 from service_kit.server import DrainingServer, called_at_stop
@@ -30,6 +32,7 @@ from service_kit.subscriptions import Subscription, UnknownPaths, router_of
 
 def create_service(
     title: str,
+    description: str,
     settings: ServiceSettings,
     *,
     sidecar: AbstractAsyncContextManager[object],
@@ -69,7 +72,17 @@ def create_service(
                     each.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
 
-    app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED, redirect_slashes=False)
+    app = FastAPIOffline(
+        title=title,
+        description=description,
+        lifespan=lifespan,
+        responses=problems(*OF_ALL),
+        redirect_slashes=False,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+        # Else the page asks a host of others whether the document is valid.
+        swagger_ui_parameters={"validatorUrl": None},
+    )
     app.router.route_class = ApiRoute
     app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(Methods, routes=app.routes)
@@ -98,6 +111,7 @@ def create_service(
     app.state.subscriptions = tuple(subscriptions)
     app.include_router(routes)
     app.include_router(router_of(subscriptions, redelivered_by))
+    complete_document(app)
     return app
 
 

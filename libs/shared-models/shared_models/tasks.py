@@ -1,14 +1,25 @@
 """A task as clients send and see it."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared_models.moments import Moment
 from shared_models.text import Line, LongText, Name
 
-Priority = Annotated[int, Field(strict=True, ge=1, le=5)]
+
+def _whole(value: object) -> object:
+    # To JSON 3.0 is the same number as 3.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Priority = Annotated[int, Field(strict=True, ge=1, le=5), BeforeValidator(_whole)]
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class TaskStatus(StrEnum):
@@ -32,7 +43,8 @@ class TaskCreate(BaseModel):
 class TaskPatch(BaseModel):
     """A JSON merge patch (RFC 7396): fields that are left out stay, null resets to the default."""
 
-    model_config = ConfigDict(extra="forbid")
+    # A generated client sends the defaults that it knows of, and what it sends is changed.
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     title: Line = ""
     description: LongText | None = None

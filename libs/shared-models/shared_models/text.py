@@ -4,10 +4,13 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 _ANOTHER_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _OVERRIDE = re.compile("[\u202d\u202e]")
+_NOT_ON_A_LINE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202d\u202e"
+_LINE_PATTERN = rf"^[^{_NOT_ON_A_LINE}]*[^{_NOT_ON_A_LINE}\s][^{_NOT_ON_A_LINE}]*$"
+"""What the validators ask, for the OpenAPI document."""
 
 
 def nfc(text: str) -> str:
@@ -38,7 +41,12 @@ def _on_one_line(text: str) -> str:
     return text
 
 
-LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
+LongText = Annotated[
+    str,
+    StringConstraints(max_length=10_000),
+    AfterValidator(_without_nul),
+    Field(json_schema_extra={"pattern": r"^[^\u0000]*$"}),
+]
 """Up to 10,000 characters, so that a page of tasks fits into one answer of the sidecar."""
 ShortText = Annotated[
     str,
@@ -47,7 +55,11 @@ ShortText = Annotated[
     AfterValidator(_not_blank),
 ]
 """1 to 200 characters, at least one of them visible."""
-Line = Annotated[ShortText, AfterValidator(_on_one_line)]
+Line = Annotated[
+    ShortText,
+    AfterValidator(_on_one_line),
+    Field(json_schema_extra={"pattern": _LINE_PATTERN}),
+]
 """Short text on a single line: a title, an app-id."""
 
 

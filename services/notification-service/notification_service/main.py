@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     arrivals = DeadLetterTopicHandler(subscribers, undelivered, dead_letters)
     return create_service(
         "notification-service",
+        "Tells people what happened to tasks, and keeps what could not be handled.",
         settings,
         sidecar=adapters.sidecar,
         store=store,

@@ -142,6 +142,11 @@ class Activity:
         return LiveList(self._records, lambda event: True, interval)
 
 
+def is_to(notification: Notification, recipient: str | None) -> bool:
+    """Return whether a notification is for `recipient`; None is anybody."""
+    return recipient in (None, nfc(notification.recipient or ""))
+
+
 def _is_sent(notification: Notification) -> bool:
     return notification.status is NotificationStatus.SENT
 

@@ -3,18 +3,20 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from notification_service.dead_letters import DeadLetters
-from notification_service.notifications import Activity, Notifications
+from notification_service.notifications import Activity, Notifications, is_to
 from notification_service.preferences import Preferences
 from notification_service.settings import Settings
 from notification_service.stream import LiveResponse
 from service_kit.callbacks import only_app
 from service_kit.live_lists import LiveList
-from service_kit.requests import ApiRoute, Limit
+from service_kit.openapi import Responses, problems
+from service_kit.positions import PATTERN
+from service_kit.requests import ApiRoute, Cursor, Limit
 from shared_models import (
     DeadLetter,
     Discarded,
@@ -55,10 +57,26 @@ TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
 Reason = Annotated[str | None, Query(description="Only those with this reason.")]
 User = Annotated[Name, Path()]
-LastEventId = Annotated[str | None, Header()]
+LastEventId = Annotated[
+    Annotated[str, Field(json_schema_extra={"pattern": PATTERN})] | None,
+    Header(description="The id of the last event that the client has."),
+]
+LetterId = Annotated[str, Path(description="The id that the list of dead letters has for it.")]
+PersonsSettings = Annotated[dict[str, Any], Body(examples=[{"channel": "mail", "quiet": [22, 7]}])]
+STREAM: Responses = {
+    200: {
+        "description": "Events, each with an `id` and in `data` what the list has, as JSON.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
 
 
-@router.post("/notify", dependencies=[Depends(only_task_api)], tags=["notifications"])
+@router.post(
+    "/notify",
+    dependencies=[Depends(only_task_api)],
+    tags=["notifications"],
+    responses=problems(403),
+)
 async def notify(
     wanted: NotificationRequest, notifications: TheNotifications
 ) -> NotificationReceipt:
@@ -72,7 +90,7 @@ async def list_notifications(
     task_id: Line | None = None,
     recipient: Name | None = None,
     limit: Limit = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Page[Notification]:
     """List what was sent, newest first."""
     return await notifications.find(limit, cursor, task_id, recipient)
@@ -82,12 +100,12 @@ async def list_notifications(
     "/notifications/stream",
     tags=["notifications"],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses=STREAM,
 )
 async def stream_notifications(
     request: Request,
     task_id: Line | None = None,
-    recipient: Line | None = None,
+    recipient: Name | None = None,
     last_event_id: LastEventId = None,
 ) -> Response:
     """Send each notification once it is sent, as server-sent events.
@@ -98,17 +116,14 @@ async def stream_notifications(
     live: LiveList[Notification] = request.state.live_notifications
 
     def wanted(notification: Notification) -> bool:
-        return task_id in (None, notification.task_id) and recipient in (
-            None,
-            notification.recipient,
-        )
+        return task_id in (None, notification.task_id) and is_to(notification, recipient)
 
     return LiveResponse(await live.follow(last_event_id, wanted))
 
 
 @router.get("/activity", tags=["activity"])
 async def list_activity(
-    request: Request, limit: Limit = 50, cursor: str | None = None
+    request: Request, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TaskEvent]:
     """List what happened to all tasks, the last to arrive first."""
     activity: Activity = request.state.activity
@@ -119,7 +134,7 @@ async def list_activity(
     "/activity/stream",
     tags=["activity"],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses=STREAM,
 )
 async def stream_activity(
     request: Request, task_id: Line | None = None, last_event_id: LastEventId = None
@@ -136,20 +151,26 @@ async def stream_activity(
 
 
 @router.get(
-    "/preferences/{user:path}",
+    "/preferences/{user:text}",
     tags=["preferences"],
     response_model=dict[str, Any],
     responses={204: {"description": "The person has set nothing."}},
 )
 async def get_preferences(user: User, preferences: ThePreferences) -> Response:
+    """Get what the person has set."""
     settings = await preferences.get(user)
     return Response(status_code=204) if settings is None else _as_set(settings)
 
 
-@router.put("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
-@router.post("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
+@router.put("/preferences/{user:text}", tags=["preferences"], response_model=dict[str, Any])
+@router.post(
+    "/preferences/{user:text}",
+    tags=["preferences"],
+    response_model=dict[str, Any],
+    operation_id="post_preferences",
+)
 async def put_preferences(
-    user: User, settings: dict[str, Any], preferences: ThePreferences
+    user: User, settings: PersonsSettings, preferences: ThePreferences
 ) -> Response:
     """Replace the person's settings, any JSON object of up to 64 KB."""
     await preferences.put(user, settings)
@@ -160,7 +181,7 @@ async def put_preferences(
 async def list_dead_letters(
     dead_letters: TheDeadLetters,
     limit: Limit = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     reason: Reason = None,
 ) -> Response:
     """List what could not be handled and why, the last to arrive first."""
@@ -171,7 +192,7 @@ async def list_dead_letters(
 async def discard_dead_letters(
     dead_letters: TheDeadLetters,
     limit: Limit = 100,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     reason: Reason = None,
 ) -> Discarded:
     """Discard up to `limit` dead letters, of all or of one reason; `next_cursor` goes on."""
@@ -182,15 +203,21 @@ async def discard_dead_letters(
 async def replay_dead_letters(
     dead_letters: TheDeadLetters,
     limit: Limit = 100,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     reason: Reason = None,
 ) -> Replayed:
     """Replay up to `limit` dead letters, of all or of one reason; `next_cursor` goes on."""
     return await dead_letters.replay_many(limit, cursor, reason)
 
 
-@router.get("/dead-letters/{id}", tags=["dead letters"], response_model=DeadLetter)
-async def get_dead_letter(id: str, dead_letters: TheDeadLetters) -> Response:
+@router.get(
+    "/dead-letters/{id:id}",
+    tags=["dead letters"],
+    response_model=DeadLetter,
+    responses=problems(404),
+)
+async def get_dead_letter(id: LetterId, dead_letters: TheDeadLetters) -> Response:
+    """Get a message that could not be handled, and why."""
     return _json(await dead_letters.get(id))
 
 
@@ -198,16 +225,22 @@ async def get_dead_letter(id: str, dead_letters: TheDeadLetters) -> Response:
     "/dead-letters/{id}/replay",
     tags=["dead letters"],
     response_model=DeadLetter,
-    responses={204: {"description": "It is handled, and no dead letter any more."}},
+    responses={
+        204: {"description": "It is handled, and no dead letter any more."},
+        **problems(404, 409),
+    },
 )
-async def replay_dead_letter(id: str, dead_letters: TheDeadLetters) -> Response:
+async def replay_dead_letter(id: LetterId, dead_letters: TheDeadLetters) -> Response:
     """Give the message back to the app that refused it; answer the letter where it stays one."""
     letter = await dead_letters.replay(id)
     return Response(status_code=204) if letter is None else _json(letter)
 
 
-@router.delete("/dead-letters/{id}", status_code=204, tags=["dead letters"])
-async def discard_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
+@router.delete(
+    "/dead-letters/{id:id}", status_code=204, tags=["dead letters"], responses=problems(404)
+)
+async def discard_dead_letter(id: LetterId, dead_letters: TheDeadLetters) -> None:
+    """Discard a message that could not be handled."""
     await dead_letters.discard(id)
 
 

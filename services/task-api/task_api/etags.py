@@ -1,7 +1,6 @@
 """HTTP preconditions (RFC 9110, section 13) on a task's version."""
 
 import re
-from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 
@@ -10,6 +9,8 @@ from shared_models import Task
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[\t ,]*(?:{_ENTITY_TAG}[\t ]*(?:,[\t ,]*|\Z))+")
 """Members may be empty, which add nothing (RFC 9110, 5.6.1); one must not be."""
+PATTERN = rf"^([\t ]*\*[\t ]*|[\t ,]*({_ENTITY_TAG}[\t ]*(,[\t ,]*|$))+)$"
+"""The same, and `*`, for the OpenAPI document."""
 ANY = "*"
 
 
@@ -17,14 +18,18 @@ def etag(task: Task) -> str:
     return f'"{task.version}"'
 
 
-class Preconditions(NamedTuple):
+class Preconditions:
     """What a request asks of the version of a task, as its header says it; None asks nothing.
 
     `If-Match` comes first. A task that is not there is neither changed nor read, whatever is asked.
+
+    Raises:
+        HTTPException: 400, one of them is no list of ETags.
     """
 
-    if_match: str | None = None
-    if_none_match: str | None = None
+    def __init__(self, if_match: str | None = None, if_none_match: str | None = None) -> None:
+        self._if_match = _parse(if_match, "If-Match")
+        self._if_none_match = _parse(if_none_match, "If-None-Match")
 
     def allow_change(self, task: Task) -> bool:
         """Return whether the version is one that the client will change."""
@@ -32,20 +37,22 @@ class Preconditions(NamedTuple):
 
     def allow_read(self, task: Task) -> bool:
         """Return whether `If-Match`, compared strongly, names the version."""
-        if self.if_match is None:
-            return True
-        tags = _parse(self.if_match, "If-Match")
-        return ANY in tags or etag(task) in tags
+        tags = self._if_match
+        return tags is None or ANY in tags or etag(task) in tags
 
     def has_version(self, task: Task) -> bool:
         """Return whether `If-None-Match`, compared weakly, names the version."""
-        if self.if_none_match is None:
-            return False
-        tags = _parse(self.if_none_match, "If-None-Match")
-        return ANY in tags or etag(task) in {tag.removeprefix("W/") for tag in tags}
+        tags = self._if_none_match
+        return tags is not None and (ANY in tags or etag(task) in map(_opaque, tags))
 
 
-def _parse(header: str, name: str) -> set[str]:
+def _opaque(tag: str) -> str:
+    return tag.removeprefix("W/")
+
+
+def _parse(header: str | None, name: str) -> set[str] | None:
+    if header is None:
+        return None
     if header.strip(" \t") == ANY:
         return {ANY}
     if not _LIST.fullmatch(header):

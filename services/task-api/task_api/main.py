@@ -27,6 +27,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     refused = DeadLetterTopic(adapters.publisher, settings.dead_letter_topic, settings.app_id)
     return create_service(
         "task-api",
+        "Keeps tasks, and announces every change of one.",
         settings,
         sidecar=adapters.sidecar,
         store=adapters.store,

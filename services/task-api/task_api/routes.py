@@ -2,29 +2,64 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Query, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from pydantic import BaseModel, Field
 
-from service_kit.requests import ApiRoute, Digits, Limit
+from service_kit.openapi import Responses, problems
+from service_kit.requests import ApiRoute, Cursor, InDigits, Limit
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
 from shared_models.text import Name
-from task_api.etags import Preconditions, etag
+from task_api.etags import PATTERN, Preconditions, etag
 from task_api.tasks import Tasks
 
 router = APIRouter(tags=["tasks"], route_class=ApiRoute)
 
 
-IfMatch = Annotated[str | None, Header()]
-IfNoneMatch = Annotated[str | None, Header()]
+TaskId = Annotated[str, Path(description="The id that the task got when it was made.")]
+ETags = Annotated[str, Field(json_schema_extra={"pattern": PATTERN, "examples": ['"3"']})]
+IfMatch = Annotated[
+    ETags | None, Header(description="Only if the task has one of these ETags; `*` is any.")
+]
+IfNoneMatch = Annotated[
+    ETags | None, Header(description="Only if the task has none of these ETags; `*` is any.")
+]
 MergePatch = Annotated[TaskPatch, Body(media_type="application/merge-patch+json")]
-IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+IdempotencyKey = Annotated[
+    Annotated[str, Field(min_length=1, max_length=255)] | None,
+    Header(description="For a week, the same key and body make one task."),
+]
+
+ETAG = {
+    "ETag": {
+        "description": "The version, for `If-Match` and `If-None-Match`.",
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+        "example": '"3"',
+    }
+}
+LOCATION = {
+    "Location": {
+        "description": "The path of the task.",
+        "schema": {"type": "string", "pattern": "^/tasks/.+$"},
+        "example": "/tasks/0b5c6a4e-6f5c-4d55-8a1e-6e1c4b1f2d3a",
+    }
+}
+OF_ONE_TASK: Responses = {200: {"headers": ETAG}, **problems(404, 412)}
 
 
-@router.post("/tasks", status_code=201, response_model=Task)
+@router.post(
+    "/tasks",
+    status_code=201,
+    response_model=Task,
+    responses={201: {"headers": {**ETAG, **LOCATION}}, **problems(410)},
+)
 async def create_task(
     wanted: TaskCreate, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Make a task; an `Idempotency-Key` repeated within a week returns the task that it made."""
+    """Make a task.
+
+    An `Idempotency-Key` that comes again within a week, with the same body, returns the task that
+    it made; with another body it is 422.
+    """
     task = await _tasks(request).create(wanted, idempotency_key)
     return _answer(task, 201, Location=f"/tasks/{task.id}")
 
@@ -33,19 +68,24 @@ async def create_task(
 async def list_tasks(
     request: Request,
     status: TaskStatus | None = None,
-    priority: Annotated[Digits | None, Query(ge=1, le=5)] = None,
+    priority: Annotated[int | None, Query(ge=1, le=5), InDigits] = None,
     assignee: Name | None = None,
     limit: Limit = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response:
     """List tasks, newest first. A page may be short, or empty, while `next_cursor` goes on."""
     return _json(await _tasks(request).find(limit, cursor, status, priority, assignee))
 
 
-@router.get("/tasks/{task_id}", response_model=Task)
+@router.get(
+    "/tasks/{task_id}",
+    response_model=Task,
+    responses={**OF_ONE_TASK, 304: {"description": "The client has it.", "headers": ETAG}},
+)
 async def get_task(
-    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+    task_id: TaskId, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
 ) -> Response:
+    """Get a task, with its ETag; 304 to who has that version already."""
     wanted = Preconditions(if_match, if_none_match)
     task = await _tasks(request).get(task_id, wanted.allow_read)
     if wanted.has_version(task):
@@ -53,9 +93,9 @@ async def get_task(
     return _answer(task)
 
 
-@router.put("/tasks/{task_id}", response_model=Task)
+@router.put("/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK)
 async def replace_task(
-    task_id: str,
+    task_id: TaskId,
     wanted: TaskCreate,
     request: Request,
     if_match: IfMatch = None,
@@ -66,21 +106,25 @@ async def replace_task(
     return _answer(await _tasks(request).edit(task_id, lambda _: wanted, allowed))
 
 
-@router.patch("/tasks/{task_id}", response_model=Task)
+@router.patch("/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK)
 async def patch_task(
-    task_id: str,
+    task_id: TaskId,
     patch: MergePatch,
     request: Request,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
+    """Change some fields: those left out stay, and null resets to the default.
+
+    The body may come as `application/json`, too.
+    """
     allowed = Preconditions(if_match, if_none_match).allow_change
     return _answer(await _tasks(request).edit(task_id, patch.applied_to, allowed))
 
 
-@router.put("/tasks/{task_id}/status", response_model=Task)
+@router.put("/tasks/{task_id}/status", response_model=Task, responses=OF_ONE_TASK)
 async def set_task_status(
-    task_id: str,
+    task_id: TaskId,
     status: TaskStatus,
     request: Request,
     if_match: IfMatch = None,
@@ -91,15 +135,16 @@ async def set_task_status(
     return _answer(await _tasks(request).set_status(task_id, status, allowed))
 
 
-@router.delete("/tasks/{task_id}", status_code=204)
+@router.delete("/tasks/{task_id}", status_code=204, responses=problems(404, 412))
 async def delete_task(
-    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+    task_id: TaskId, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
 ) -> None:
+    """Delete a task; reads answer 404 at once."""
     await _tasks(request).delete(task_id, Preconditions(if_match, if_none_match).allow_change)
 
 
-@router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent])
-async def get_task_history(task_id: str, request: Request) -> Response:
+@router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent], responses=problems(404))
+async def get_task_history(task_id: TaskId, request: Request) -> Response:
     """Return the task's recent events, newest first."""
     return _json(Page(items=await _tasks(request).history(task_id)))
 
