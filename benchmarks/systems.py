@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 
 from tools import parts
-from tools.local_system import ROOT, STARTUP_SECONDS, CannotStart, LocalSystem, Ports
+from tools.local_system import ROOT, STARTUP_SECONDS, CannotStart, LocalSystem
+from tools.ports import Ports
 
 OURS, NAIVE, DIRECT, EMPTY = "ours", "naive", "direct", "empty"
 SYSTEMS = (OURS, NAIVE, DIRECT, EMPTY)

@@ -12,7 +12,8 @@ import aiohttp
 from redis import Redis
 
 from faults.redis_proxy import BOTH_WAYS, RedisProxy
-from tools.local_system import LocalSystem, listener
+from tools.local_system import LocalSystem
+from tools.ports import listener
 
 PAUSE_SECONDS = 10
 CUT_SECONDS = 3
