@@ -14,13 +14,17 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tools import parts, processes, run_file
+from tools import parts, processes
 from tools.ports import HERE, REDIS_PORT, Ports, free_ports, listener, listens, name_of_listener
 from tools.processes import Part, Recipe
 from tools.readiness import NotReady, not_ready
+from tools.resources.mistakes import mistakes_of
+from tools.resources.yaml_files import Mistake
+from tools.run_file import RunFile
 from tools.tokens import TOKENS, tokens_in
 
 ROOT = Path(__file__).parent.parent
+STATE = ROOT / ".local"
 # In the environment of every process of a system: the folder of its state.
 MARK = "DAPR_TASKS_STATE"
 STARTUP_SECONDS = 90
@@ -56,18 +60,23 @@ class LocalSystem:
     ) -> None:
         self.state = state
         self.ports = ports
-        self.run_file = run_file
+        self._run_file = run_file
         self.tokens: dict[str, str] = {}
         self._shows_tokens = shows_tokens
         self._parts: dict[str, Part] = {}
 
     @classmethod
     def in_repository(cls) -> "LocalSystem":
-        """Return the system of `make up`."""
+        """Return the system of `make up`.
+
+        Raises:
+            CannotStart: its run file is wrong.
+        """
         run_file = ROOT / "dapr.yaml"
-        return cls(
-            ROOT / ".local", run_file, Ports.of_run_file(yaml.safe_load(run_file.read_text()))
-        )
+        try:
+            return cls(STATE, run_file, Ports.of_run_file(RunFile(run_file).content))
+        except Mistake as mistake:
+            raise CannotStart(str(mistake)) from mistake
 
     @classmethod
     def for_test(
@@ -100,18 +109,15 @@ class LocalSystem:
             CannotStart: a file is wrong, a port is taken, or a part ended or did not get ready.
             PartMissing: a program cannot be had.
         """
+        self.make_tokens()
+        self.refuse_mistakes()
         self._refuse_taken_ports()
         redis, scheduler, daprd = parts.redis_server(), parts.scheduler(), parts.daprd()
-        self.make_tokens()
         began = time.monotonic()
         self.start_redis(redis)
         self.start_scheduler(scheduler)
         progress(f"Redis and the scheduler are up ({time.monotonic() - began:.1f} s)")
-        for app in run_file.apps(self.run_file):
-            for recipe in run_file.recipes(
-                app, self.run_file, daprd, self.environment(), self.state / "logs"
-            ):
-                self._start(recipe)
+        self._start_apps(RunFile(self._run_file), daprd)
         for app_id in self.ports.apps:
             self.wait_until_ready(app_id, progress)
             progress(f"{app_id} is ready ({time.monotonic() - began:.1f} s)")
@@ -122,6 +128,15 @@ class LocalSystem:
             self.tokens = tokens_in(self.state)
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from error
+
+    def refuse_mistakes(self) -> None:
+        """Look at the run file and at the resources that it names.
+
+        Raises:
+            CannotStart: with a line for each mistake.
+        """
+        if mistakes := mistakes_of(self._run_file):
+            raise CannotStart("\n".join(mistakes))
 
     def start_redis(self, program: Path | None = None) -> None:
         """Start Redis on the data of the state folder, and wait until it answers."""
@@ -167,7 +182,7 @@ class LocalSystem:
 
     def left_behind(self) -> list[psutil.Process]:
         """Return the running processes of a system with this state, whoever started them."""
-        return processes.with_mark(MARK, str(self.state))
+        return left_behind(self.state)
 
     def app(self, app_id: str) -> psutil.Process:
         """Return the process that listens on the port of a service."""
@@ -225,7 +240,7 @@ class LocalSystem:
     def run_beside(self, name: str, command: list[str]) -> psutil.Process:
         """Start a program that belongs to the system and ends with it, with a log of its own."""
         return self._start(
-            Recipe(name, command, self.environment(), self.run_file.parent, self.log(name))
+            Recipe(name, command, self.environment(), self._run_file.parent, self.log(name))
         )
 
     def ended(self) -> Part | None:
@@ -251,6 +266,12 @@ class LocalSystem:
             "no_proxy": not_by_proxy,
             "NO_PROXY": not_by_proxy,
         }
+
+    def _start_apps(self, run_file: RunFile, daprd: Path) -> None:
+        for app in run_file.apps():
+            logs = self.state / "logs"
+            for recipe in run_file.recipes(app, daprd, self.environment(), logs):
+                self._start(recipe)
 
     def _start(self, recipe: Recipe) -> psutil.Process:
         try:
@@ -303,6 +324,11 @@ class LocalSystem:
                     " (`make down` stops an earlier `make up`); if it is the Redis of `dapr init`,"
                     " start the services on it with `dapr run -f .`."
                 )
+
+
+def left_behind(state: Path) -> list[psutil.Process]:
+    """Return the running processes of a system with this state, whoever started them."""
+    return processes.with_mark(MARK, str(state))
 
 
 def _render(state: Path, ports: Ports, redis_port: int) -> Path:

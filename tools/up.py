@@ -16,12 +16,16 @@ PAUSE_SECONDS = 1
 SOON_SECONDS = 30
 
 
-def pid_file(system: LocalSystem) -> Path:
-    return system.state / "up.pid"
+def pid_file(state: Path) -> Path:
+    return state / "up.pid"
 
 
 def main() -> None:
-    sys.exit(0 if run(LocalSystem.in_repository()) else 1)
+    try:
+        system = LocalSystem.in_repository()
+    except CannotStart as error:
+        sys.exit(str(error))
+    sys.exit(0 if run(system) else 1)
 
 
 def run(system: LocalSystem) -> bool:
@@ -77,14 +81,14 @@ def _start_again(system: LocalSystem, part: Part) -> None:
 def _write_pid(system: LocalSystem) -> None:
     try:
         system.state.mkdir(parents=True, exist_ok=True)
-        pid_file(system).write_text(str(os.getpid()))
+        pid_file(system.state).write_text(str(os.getpid()))
     except OSError as error:
         raise CannotStart(f"{error}. Make {shown(system.state)} yours, or remove it.") from error
 
 
 def _remove_pid(system: LocalSystem) -> None:
-    if pid_file(system).exists() and pid_file(system).read_text() == str(os.getpid()):
-        pid_file(system).unlink()
+    if pid_file(system.state).exists() and pid_file(system.state).read_text() == str(os.getpid()):
+        pid_file(system.state).unlink()
 
 
 def _where_to_go(system: LocalSystem, seconds: float) -> str:
