@@ -7,7 +7,7 @@ it, each in a folder and on ports of its own, rendered from the same files.
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import yaml
 
 from tools import parts, processes
 from tools.ports import HERE, REDIS_PORT, Ports, free_ports, listener, listens, name_of_listener
-from tools.processes import Part, Recipe
+from tools.processes import Part, Recipe, shown
 from tools.readiness import NotReady, not_ready
-from tools.resources.mistakes import mistakes_of
+from tools.resources.mistakes import mistakes_of, silent_addresses, with_place
 from tools.resources.yaml_files import Mistake
 from tools.run_file import RunFile
 from tools.tokens import TOKENS, tokens_in
@@ -116,6 +116,7 @@ class LocalSystem:
         began = time.monotonic()
         self.start_redis(redis)
         self.start_scheduler(scheduler)
+        self._refuse(silent_addresses(self._run_file))
         progress(f"Redis and the scheduler are up ({time.monotonic() - began:.1f} s)")
         self._start_apps(RunFile(self._run_file), daprd)
         for app_id in self.ports.apps:
@@ -135,8 +136,7 @@ class LocalSystem:
         Raises:
             CannotStart: with a line for each mistake.
         """
-        if mistakes := mistakes_of(self._run_file):
-            raise CannotStart("\n".join(mistakes))
+        self._refuse(mistakes_of(self._run_file))
 
     def start_redis(self, program: Path | None = None) -> None:
         """Start Redis on the data of the state folder, and wait until it answers."""
@@ -247,6 +247,12 @@ class LocalSystem:
         """Return a part that is no longer running, or None."""
         return next((part for part in self._parts.values() if part.has_ended()), None)
 
+    def why_ended(self, part: Part) -> str:
+        """Return how a part ended, why, and where that stands."""
+        end = part.end()
+        words = with_place(end.words, self._run_file) if self._run_file.exists() else end.words
+        return f"{part.name} ended ({end.how}): {words}. Its log is {shown(part.recipe.log)}"
+
     def log(self, name: str) -> Path:
         return self.state / "logs" / f"{name}.log"
 
@@ -273,6 +279,10 @@ class LocalSystem:
             for recipe in run_file.recipes(app, daprd, self.environment(), logs):
                 self._start(recipe)
 
+    def _refuse(self, mistakes: Sequence[str]) -> None:
+        if mistakes:
+            raise CannotStart("\n".join(mistakes))
+
     def _start(self, recipe: Recipe) -> psutil.Process:
         try:
             part = self._parts[recipe.name] = Part(recipe)
@@ -291,7 +301,7 @@ class LocalSystem:
         said = False
         while reason := why_not():
             if ended := self.ended():
-                raise CannotStart(ended.why_it_ended())
+                raise CannotStart(self.why_ended(ended))
             now = time.monotonic()
             if reason != before:
                 before, since, said = reason, now, False

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -22,6 +23,14 @@ _LAST_WORDS = (
     re.compile(r'level=error msg="((?:[^"\\]|\\.)*)"'),
     re.compile(r"\[(?:error|critical) *\] (.*)$"),
 )
+
+
+class End(NamedTuple):
+    """How a program ended."""
+
+    how: str
+    words: str
+    """The last error that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +70,13 @@ class Part:
     def has_ended(self) -> bool:
         return self.process.poll() is not None
 
-    def why_it_ended(self) -> str:
-        """Return how the program ended, its last error, and the file that this stands in."""
+    def end(self) -> "End":
+        """Return how the program ended; wait for that if need be."""
         code = self.process.wait(STOP_SECONDS)
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"{self.name} ended ({how}): {self._last_words()} [{shown(self.recipe.log)}]"
-
-    def _last_words(self) -> str:
         with self.recipe.log.open("rb") as log:
             log.seek(self._log_begins)
-            return last_error(log.read().decode(errors="replace"))
+            return End(how, last_error(log.read().decode(errors="replace")))
 
 
 def last_error(log: str) -> str:

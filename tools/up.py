@@ -63,7 +63,7 @@ def keep_running(system: LocalSystem) -> None:
     started_again: dict[str, float] = {}
     while True:
         if ended := system.ended():
-            why = ended.why_it_ended()
+            why = system.why_ended(ended)
             if time.monotonic() - started_again.get(ended.name, -SOON_SECONDS) < SOON_SECONDS:
                 raise CannotStart(f"{why}\nIt had just been started again.")
             _say(f"{why}\n  It is started again.")

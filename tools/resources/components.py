@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tools.ports import HERE, listens
+from tools.processes import shown
 from tools.resources.component_metadata import complaint
 from tools.resources.files import Found, ResourceFiles
 from tools.resources.kinds import Component, Item
@@ -14,6 +16,7 @@ CATEGORIES = (
     *("bindings", "configuration", "conversation", "crypto", "lock", "middleware"),
     *("nameresolution", "pubsub", "secretstores", "state", "workflow", "workflowbackend"),
 )
+_HERE = (HERE, "localhost")
 _LOCAL_FILE = "secretstores.local.file"
 
 
@@ -43,6 +46,24 @@ def mistakes(files: ResourceFiles, app_id: str, folder: Path) -> Iterator[str]:
                 yield from (f"{place}: {wrong}" for wrong in _unreadable(folder / str(item.value)))
 
 
+def silent_addresses(files: ResourceFiles, app_id: str) -> Iterator[str]:
+    """Yield the addresses of Redis on this machine that nobody listens on.
+
+    A sidecar gives up on one only after five seconds.
+    """
+    for found, component in files.components():
+        for position, item in enumerate(component.spec.metadata):
+            host, _, port = str(item.value).partition(":")
+            if (
+                item.name == "redisHost"
+                and found.is_for(app_id)
+                and host in _HERE
+                and (port.isdigit() and not listens(int(port)))
+            ):
+                place = found.place("spec", "metadata", position, "value")
+                yield f"{place}: nobody listens on {item.value}, where {found.name} is to be"
+
+
 def secrets_of(component: Component, folder: Path) -> Mapping[str, Any] | None:
     """Return the secrets of a file, or None of another store, or where they cannot be read."""
     paths = [str(item.value) for item in component.spec.metadata if item.name == "secretsFile"]
@@ -63,8 +84,8 @@ def _of_type(found: Found, component: Component) -> Iterator[str]:
     category, _, name = component.spec.type.partition(".")
     if category not in CATEGORIES or not name:
         yield (
-            f"{found.place('spec', 'type')}: there is no type {component.spec.type}; types begin"
-            f" with {', '.join(f'{each}.' for each in CATEGORIES)}"
+            f"{found.place('spec', 'type')}: there is no type {component.spec.type}: types begin"
+            " with what they are, such as state. or pubsub."
         )
 
 
@@ -91,8 +112,8 @@ def _of_secret(
 def _unreadable(path: Path) -> Iterator[str]:
     try:
         if not isinstance(json.loads(path.read_text()), dict):
-            yield f"{path} is no JSON object"
+            yield f"{shown(path)} is no JSON object"
     except ValueError as error:
-        yield f"{path} is no JSON: {error}"
+        yield f"{shown(path)} is no JSON: {error}"
     except OSError as error:
-        yield f"{path} cannot be read: {error.strerror}"
+        yield f"{shown(path)} cannot be read: {error.strerror}"

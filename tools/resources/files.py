@@ -78,7 +78,11 @@ class ResourceFiles:
         return needs.Offer(
             [_component(*each) for each in self.components() if each[0].is_for(app_id)],
             [_subscription(*each) for each in self.subscriptions() if each[0].is_for(app_id)],
-            [_component(*each) for each in self.components() if not each[0].is_for(app_id)],
+            [
+                _component(*each)._replace(place=each[0].place("scopes"))
+                for each in self.components()
+                if not each[0].is_for(app_id)
+            ],
         )
 
 

@@ -5,7 +5,7 @@ Source: pkg/apis of Dapr 1.18.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -192,7 +192,9 @@ def parse(document: Document) -> Resource | Other:
 
 def explained(error: ValidationError, document: Document, model: type[BaseModel]) -> Mistake:
     """Return the first complaint of Pydantic as a mistake in a file."""
-    first = error.errors()[0]
+    # What is misspelt is missing as well.
+    errors = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    first = errors[0]
     way = tuple(first["loc"])
     name = ".".join(str(part) for part in way)
     if first["type"] == "extra_forbidden":
@@ -201,21 +203,24 @@ def explained(error: ValidationError, document: Document, model: type[BaseModel]
         return Mistake(document.place(*way), f"{name} is no field that is read{mend}")
     if first["type"] == "missing":
         return Mistake(document.place(*way), f"{name} is missing")
-    what = first["msg"].replace("Input should be", "should be")
-    return Mistake(document.place(*way), f"{name}: {what}; it is {first['input']!r}")
+    given = first["input"]
+    if first["type"] == "string_type" and isinstance(given, bool | int | float):
+        return Mistake(document.place(*way), f'{name} has to be a text: "{str(given).lower()}"')
+    what = first["msg"].replace("Input should be", "has to be")
+    return Mistake(document.place(*way), f"{name} {what}; it is {given!r}")
 
 
 def _names_beside(way: Sequence[str | int], model: type[BaseModel]) -> list[str]:
     """Return the fields that are at the place of a field that is not."""
     for part in way[:-1]:
-        inner = next(
-            (
-                field.annotation
-                for name, field in model.model_fields.items()
-                if (field.alias or name) == part
-            ),
-            None,
-        )
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        for name, field in model.model_fields.items():
+            if (field.alias or name) == part:
+                model = _model_in(field.annotation) or model
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a field, also of one that holds many, or may be left out."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

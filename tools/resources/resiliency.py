@@ -1,7 +1,6 @@
 """Mistakes in resiliency: names of what is not there. Dapr passes over them without a word."""
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from tools.resources.files import Found, ResourceFiles
 from tools.resources.kinds import Policies, PolicyNames, Resiliency
@@ -48,7 +47,6 @@ def _unknown(
     for name in named:
         if name and name not in there and not name.startswith(_BUILT_IN):
             last = what if what not in ("component", "app") else name
-            close = get_close_matches(name, there, 1)
-            instead = close[0] if close else ", ".join(sorted(there)) or "none"
+            instead = ", ".join(sorted(there)) or "none"
             place = found.place("spec", "targets", *way, last)
             yield f"{place}: there is no {what} {name}; there is {instead}"

@@ -108,22 +108,30 @@ def missing(needs: Needs, offer: Offer) -> list[str]:
 
 def _component(needs: Needs, name: str, kind: str, offer: Offer) -> str | None:
     found = next((each for each in offer.components if each.name == name), None)
-    if found and found.type.partition(".")[0] == kind:
+    if found and _kind(found) == kind:
         return None
     if found:
         return (
-            f"{needs.app_id} needs {name} to be of a type {kind}.…; it is"
+            f"{needs.app_id} needs {name} to be of a type that begins with {kind}.; it is"
             f" {found.type}{_at(found.place)}"
         )
     need = f"{needs.app_id} needs the component {name}"
     for other in offer.not_in_scope:
         if other.name == name:
             return f"{need}; its scopes do not name {needs.app_id}{_at(other.place)}"
-    others = {each.name: each for each in offer.components if each.name not in needs.components}
-    if close := get_close_matches(name, others, 1):
+    others = {
+        each.name: each
+        for each in offer.components
+        if each.name not in needs.components and _kind(each) == kind
+    }
+    if close := get_close_matches(name, others, 1, cutoff=0):
         return f"{need}; there is {close[0]}{_at(others[close[0]].place)}"
     there = ", ".join(sorted(each.name for each in offer.components)) or "none"
     return f"{need}; its sidecar has {there}"
+
+
+def _kind(component: Component) -> str:
+    return component.type.partition(".")[0]
 
 
 def _delivery(needs: Needs, needed: Delivery, offer: Offer) -> str | None:
@@ -148,7 +156,7 @@ def _delivery(needs: Needs, needed: Delivery, offer: Offer) -> str | None:
 def _differences(needed: Delivery, there: Subscription) -> list[str]:
     paths = " and ".join(sorted(there.paths)) or "no path"
     checks = {
-        "component": (there.component == needed.component, f"one is to that of {there.component}"),
+        "component": (there.component == needed.component, f"one is to {there.topic} of {there.component}"),
         "topic": (there.topic == needed.topic, f"one is to {there.topic}"),
         "paths": (needed.path in there.paths, f"one delivers to {paths}"),
         "is_bulk": (there.is_bulk, "it does not say bulkSubscribe: {enabled: true}"),

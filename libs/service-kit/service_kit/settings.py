@@ -1,8 +1,14 @@
 """Settings that every service beside a sidecar has, read from the environment."""
 
 from datetime import timedelta
+from typing import Annotated, Literal
 
+from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+]
 
 
 class ServiceSettings(BaseSettings):
@@ -35,7 +41,7 @@ class ServiceSettings(BaseSettings):
     drain_for: timedelta = timedelta(0)
     """How long to go on answering after SIGTERM, for those who send requests to notice."""
     log_json: bool = True
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
 
     @property
     def callbacks_need_token(self) -> bool:
