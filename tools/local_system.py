@@ -287,7 +287,10 @@ class LocalSystem:
         try:
             part = self._parts[recipe.name] = Part(recipe)
         except OSError as error:
-            raise CannotStart(f"Could not start {recipe.name}: {error}") from error
+            raise CannotStart(
+                f"Could not start {recipe.name}: {error.strerror}: {error.filename}. Look at its"
+                f" command in {shown(self._run_file)}; `make install` brings the services."
+            ) from error
         return part.process
 
     def _await(

@@ -354,11 +354,11 @@ def _cause(output: str) -> str:
 
 
 def main() -> None:
-    """Get what the system runs on, or with the argument `chart` what its chart is checked with."""
-    runtime = (redis_server, scheduler, daprd, dapr_cli)
-    chart = (helm, kubeconform, kube_score, helm_unittest)
+    """Get what the system runs on, or with the argument `test` what more its tests need."""
+    runtime = (redis_server, scheduler, daprd)
+    for_tests = (dapr_cli, helm, kubeconform, kube_score, helm_unittest)
     try:
-        for find in chart if sys.argv[1:] == ["chart"] else runtime:
+        for find in for_tests if sys.argv[1:] == ["test"] else runtime:
             find()
     except PartMissing as error:
         sys.exit(str(error))

@@ -68,7 +68,7 @@ class Part:
         return self.recipe.name
 
     def has_ended(self) -> bool:
-        return self.process.poll() is not None
+        return not runs(self.process)
 
     def end(self) -> "End":
         """Return how the program ended; wait for that if need be."""
@@ -122,6 +122,8 @@ def runs(process: psutil.Process) -> bool:
 
     One that ended and that its parent has not asked about does not: in containers nobody may ask.
     """
+    if isinstance(process, psutil.Popen):
+        return process.poll() is None
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -150,8 +152,4 @@ def _still_running(processes: Sequence[psutil.Process], seconds: float) -> list[
     deadline = time.monotonic() + seconds
     while (alive := [each for each in processes if runs(each)]) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    for each in processes:  # children of this process are asked how they ended, so that they go
-        with suppress(psutil.Error):
-            if each not in alive:
-                each.wait(0)
     return alive

@@ -91,4 +91,5 @@ def _settings(kind: Callable[..., Any], variables: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
-        raise WrongSetting(f"{name}={first['input']}: {first['msg']}") from error
+        what = first["msg"].replace("Input should be", "it can be")
+        raise WrongSetting(f"{name}={first['input']}: {what}") from error
