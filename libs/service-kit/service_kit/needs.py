@@ -155,8 +155,9 @@ def _delivery(needs: Needs, needed: Delivery, offer: Offer) -> str | None:
 
 def _differences(needed: Delivery, there: Subscription) -> list[str]:
     paths = " and ".join(sorted(there.paths)) or "no path"
+    of_another = f"one is to {there.topic} of {there.component}"
     checks = {
-        "component": (there.component == needed.component, f"one is to {there.topic} of {there.component}"),
+        "component": (there.component == needed.component, of_another),
         "topic": (there.topic == needed.topic, f"one is to {there.topic}"),
         "paths": (needed.path in there.paths, f"one delivers to {paths}"),
         "is_bulk": (there.is_bulk, "it does not say bulkSubscribe: {enabled: true}"),
