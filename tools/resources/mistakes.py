@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from service_kit.settings import WrongSetting
 from tools.resources import components, deliveries, resiliency, yaml_files
 from tools.resources.files import ResourceFiles
-from tools.resources.services import WrongSetting, known_app
+from tools.resources.services import known_app
 from tools.resources.yaml_files import Mistake
 from tools.run_file import RunFile, variables
 

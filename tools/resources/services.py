@@ -1,14 +1,12 @@
 """What the services need, known before they run; a test compares it with what they say."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import NamedTuple
 
 import notification_service.settings
 import task_api.settings
 from service_kit.needs import Needs
-from service_kit.settings import ServiceSettings
+from service_kit.settings import ServiceSettings, Settings, read_settings
 
 
 class Delivery(NamedTuple):
@@ -36,11 +34,7 @@ class Known(NamedTuple):
     settings: ServiceSettings
 
 
-class WrongSetting(Exception):
-    """A variable does not fit the settings of a service; the text says which."""
-
-
-def _task_api(variables: Mapping[str, Any]) -> Known:
+def _task_api(variables: Mapping[str, str]) -> Known:
     settings = _settings(task_api.settings.Settings, variables)
     changes = (settings.changelog, settings.task_changes_topic)
     events = (settings.pubsub, settings.task_events_topic)
@@ -53,7 +47,7 @@ def _task_api(variables: Mapping[str, Any]) -> Known:
     )
 
 
-def _notification_service(variables: Mapping[str, Any]) -> Known:
+def _notification_service(variables: Mapping[str, str]) -> Known:
     settings = _settings(notification_service.settings.Settings, variables)
     events = (settings.pubsub, settings.task_events_topic)
     dead = (settings.pubsub, settings.dead_letter_topic)
@@ -65,13 +59,13 @@ def _notification_service(variables: Mapping[str, Any]) -> Known:
     )
 
 
-SERVICES: dict[str, Callable[[Mapping[str, Any]], Known]] = {
+SERVICES: dict[str, Callable[[Mapping[str, str]], Known]] = {
     "task-api": _task_api,
     "notification-service": _notification_service,
 }
 
 
-def known_app(app_id: str, variables: Mapping[str, Any]) -> Known | None:
+def known_app(app_id: str, variables: Mapping[str, str]) -> Known | None:
     """Return what is known of an app, or None of one that is not of this repository.
 
     Args:
@@ -83,13 +77,8 @@ def known_app(app_id: str, variables: Mapping[str, Any]) -> Known | None:
     return SERVICES[app_id](variables) if app_id in SERVICES else None
 
 
-def _settings(kind: Callable[..., Any], variables: Mapping[str, Any]) -> Any:
-    given = {name.lower(): str(value) for name, value in variables.items()}
-    names = kind.model_fields  # type: ignore[attr-defined]
-    try:
-        return kind(**{name: value for name, value in given.items() if name in names})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]).upper()
-        what = first["msg"].replace("Input should be", "it can be")
-        raise WrongSetting(f"{name}={first['input']}: {what}") from error
+def _settings(kind: type[Settings], variables: Mapping[str, str]) -> Settings:
+    given = {name.lower(): value for name, value in variables.items()}
+    return read_settings(
+        kind, **{name: value for name, value in given.items() if name in kind.model_fields}
+    )

@@ -1,9 +1,9 @@
 """Settings that every service beside a sidecar has, read from the environment."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Annotated[
@@ -46,3 +46,28 @@ class ServiceSettings(BaseSettings):
     @property
     def callbacks_need_token(self) -> bool:
         return self.require_app_api_token or self.app_api_token is not None
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+class WrongSetting(Exception):
+    """An environment variable does not fit the settings; the text says which and why."""
+
+
+def read_settings(kind: type[Settings], **given: Any) -> Settings:
+    """Return the settings of the environment.
+
+    Args:
+        given: settings above those of the environment.
+
+    Raises:
+        WrongSetting: one does not fit.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        what = first["msg"].replace("Input should be", "it can be")
+        raise WrongSetting(f"{name}={first['input']}: {what}") from None
