@@ -4,9 +4,8 @@ task-api:
   values: taskApi
   port: 8000
   publicPaths: [/tasks]
-  invokedBy: []
-  # An empty list would allow all of HTTP. State, publishing and secrets go by gRPC.
-  httpApis: [invoke]
+  invokedBy:
+    - {appId: notification-service, method: /redeliver, verb: POST}
 notification-service:
   values: notificationService
   port: 8001
@@ -14,7 +13,6 @@ notification-service:
   publicPaths: [/notifications, /preferences]
   invokedBy:
     - {appId: task-api, method: /notify, verb: POST}
-  httpApis: [healthz]
 {{- end }}
 
 {{- define "dapr-tasks.selectorLabels" -}}

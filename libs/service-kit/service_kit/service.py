@@ -3,22 +3,24 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
-from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
+from service_kit.callbacks import CALLBACKS, SidecarToken
 from service_kit.logs import TraceContext, configure_logs
-from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
+from service_kit.ports import Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
+from service_kit.subscriptions import Subscription, UnknownPaths, router_of
 
 log = structlog.get_logger()
 
@@ -29,41 +31,45 @@ def create_service(
     *,
     sidecar: AbstractAsyncContextManager[object],
     store: StateStore,
-    publisher: Publisher,
     secrets: Secrets,
+    routes: APIRouter,
+    subscriptions: Sequence[Subscription],
     state: Mapping[str, object],
     statuses: Mapping[type[Exception], int],
+    redelivered_by: str | None = None,
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> FastAPI:
     """Return an application with problem responses, health routes and a sidecar connection.
 
     Args:
         sidecar: entered at start and left at the end.
+        routes: the HTTP contract.
+        redelivered_by: app-id of the service that may have messages handled once more.
+        background: what runs from the start to the end.
         state: what the routes find in `request.state`.
         statuses: the HTTP status of each of the service's own errors.
     """
     token = SidecarToken()
-    everywhere = {
-        "settings": settings,
-        "sidecar_token": token,
-        "dead_letter_topic": DeadLetterTopic(
-            publisher, settings.dead_letter_topic, settings.app_id
-        ),
-    }
+    everywhere = {"settings": settings, "sidecar_token": token}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         async with sidecar:
-            reading = asyncio.create_task(_read_token(token, secrets, settings))
+            work = (_read_token(token, secrets, settings), *(each() for each in background))
+            running = [asyncio.create_task(each) for each in work]
             try:
                 yield {**state, **everywhere}
             finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+                for each in running:
+                    each.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
 
     app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
     app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(TraceContext)
     answer_with_problems(app, statuses)
+    for status in (404, 405):
+        app.add_exception_handler(status, UnknownPaths(subscriptions))
 
     @app.get("/health", tags=["health"])
     async def health() -> dict[str, str]:
@@ -79,6 +85,9 @@ def create_service(
             return unavailable(error)
         return JSONResponse({"status": "ready"})
 
+    app.state.subscriptions = tuple(subscriptions)
+    app.include_router(routes)
+    app.include_router(router_of(subscriptions, redelivered_by))
     return app
 
 
