@@ -83,6 +83,35 @@ def test_a_mistake_gets_its_line_of_the_table(to_be_broken: LocalSystem, mistake
     assert _said_at_start(to_be_broken) == TOLD_BY_WHAT_ENDS[mistake]
 
 
+@pytest.mark.parametrize(
+    ("file", "before", "after", "said"),
+    [
+        ("statestore.yaml", "name: statestore", "name: statestor", "there is statestor"),
+        (
+            "subscription-task-changes.yaml",
+            "/events/task-changes",
+            "/events/task-change",
+            "one delivers to /events/task-change",
+        ),
+    ],
+)
+def test_a_service_says_itself_what_its_sidecar_lacks(
+    to_be_broken: LocalSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    before: str,
+    after: str,
+    said: str,
+) -> None:
+    """As on a cluster, where nobody looks at files."""
+    path = to_be_broken.state / "components" / file
+    path.write_text(path.read_text().replace(before, after))
+    monkeypatch.setattr(LocalSystem, "refuse_mistakes", lambda system: None)
+    answer = _said_at_start(to_be_broken)
+    assert answer.startswith("task-api needs ")
+    assert said in answer
+
+
 def test_a_wrong_variable_is_named(
     to_be_broken: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import notification_service.main
+import task_api.main
 from service_kit.needs import Component, Needs, Offer, Subscription, missing
+from tools.resources.services import known_app
 
 
 class Topic(NamedTuple):
@@ -84,3 +87,13 @@ def test_a_subscription_that_differs_is_shown_with_the_difference(field: str, ot
     assert sentence.startswith("task-api needs a subscription to task-changes of changelog")
     assert sentence.endswith("(its file:7)")
     assert field not in values or other in sentence
+
+
+@pytest.mark.parametrize("app_id", ["task-api", "notification-service"])
+def test_make_up_knows_what_the_services_are_delivered(app_id: str) -> None:
+    app = {"task-api": task_api.main, "notification-service": notification_service.main}[app_id]
+    known = known_app(app_id, {})
+    assert known
+    assert {(each.component, each.topic, each.path) for each in known.needs.deliveries} == {
+        (each.component, each.topic, each.path) for each in app.create_app().state.subscriptions
+    }

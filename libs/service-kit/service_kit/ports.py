@@ -6,7 +6,7 @@ contract suite that both pass.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 from service_kit.needs import Offer
 from shared_models import CloudEvent
@@ -64,7 +64,7 @@ class StateStore(Protocol):
 class Sidecar(Protocol):
     """The own sidecar, entered at the start of a service and left at its end."""
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> object: ...
 
     async def __aexit__(self, *_: object) -> None: ...
 
