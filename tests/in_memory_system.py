@@ -122,7 +122,7 @@ class InMemorySystem:
 
     def undelivered(self) -> int:
         """Return how many messages wait that a sidecar gave up on."""
-        return sum(key.startswith("undelivered-") for key in self._store.values)
+        return sum(key.startswith("undelivered-") for key in list(self._store.values))
 
     def activity(self) -> list[dict[str, Any]]:
         return self._items("/activity")

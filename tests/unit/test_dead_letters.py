@@ -1,15 +1,19 @@
 """What could not be handled is kept, once for each app, and finds a way back."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from notification_service.dead_letters import KeptLetter
+from notification_service.dead_letters import DeadLetters, KeptLetter
+from notification_service.in_memory_adapters import InMemoryRedelivery
+from notification_service.settings import Settings
+from notification_service.subscribers import Subscribers
+from service_kit.in_memory_adapters import InMemoryStateStore
 from service_kit.refusals import refusal_of
-from shared_models import CloudEvent, Message
+from shared_models import CloudEvent, Message, Verdict
 from tests.contract.test_task_api_http import is_problem
 from tests.eventually import eventually
 from tests.in_memory_system import NOTIFICATIONS, TASK_API, InMemorySystem
@@ -128,17 +132,23 @@ def test_a_replay_to_an_app_that_is_away_is_503_and_the_letter_stays(
     assert system.letters() == [letter]
 
 
-def test_replays_at_once_are_one(system: InMemorySystem) -> None:
-    system.add(DEAD, refused_by_task_api(COMPLETED))
-    system.deliver()
-    (letter,) = system.letters()
-    with ThreadPoolExecutor(8) as clients:
-        replays = clients.map(
-            lambda _: system.notifications.post(f"/dead-letters/{letter['id']}/replay"), range(8)
-        )
-        assert {answer.status_code for answer in replays} <= {204, 404}
-    assert system.letters() == []
-    assert len(system.notified("a")) == 1
+async def test_replays_at_once_are_one() -> None:
+    class WaitingRedelivery(InMemoryRedelivery):
+        async def redeliver(self, app_id: str, message: Message) -> Verdict:
+            verdict = await super().redeliver(app_id, message)
+            await all_have_begun.wait()
+            return verdict
+
+    all_have_begun, redelivery = asyncio.Event(), WaitingRedelivery()
+    letters = DeadLetters(InMemoryStateStore(), Subscribers(Settings()), redelivery)
+    message = Message(component="pubsub", topic="task-events", payload=as_json(COMPLETED))
+    refusal = refusal_of(TASK_API, message, "too odd")
+    await letters.keep(refusal)
+    replays = [asyncio.create_task(letters.replay(refusal.id)) for _ in range(8)]
+    await asyncio.sleep(0.01)
+    all_have_begun.set()
+    assert await asyncio.gather(*replays) == [None] * 8
+    assert len(redelivery.redelivered) == 1
 
 
 def test_letters_are_replayed_many_at_once_all_or_of_one_reason(system: InMemorySystem) -> None:
@@ -178,6 +188,7 @@ def test_letters_are_discarded_one_or_many_at_once(system: InMemorySystem) -> No
     [
         (b"\xff no event", "/yBubyBldmVudA=="),
         (b"no event", "no event"),
+        (b" no event\n", " no event\n"),
         (b"a\x00b", "YQBi"),
         (b"", ""),
     ],
@@ -194,6 +205,19 @@ def test_what_is_no_event_is_kept_as_it_is_and_can_only_be_discarded(
     assert "not a CloudEvent" in letter["reason"]
     assert is_problem(system.notifications.post(f"/dead-letters/{letter['id']}/replay"), 409)
     assert system.notifications.delete(f"/dead-letters/{letter['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("data", [b"1e400", b"[" * 150 + b"-1e999" + b"]" * 150])
+def test_an_event_that_json_cannot_give_back_is_shown_as_it_came(
+    system: InMemorySystem, data: bytes
+) -> None:
+    event = as_json(COMPLETED).replace(as_json(DATA), data)
+    system.add("task-events", event)
+    system.deliver()
+    assert "Infinity" not in system.notifications.get("/dead-letters").text
+    for letter in system.letters():
+        assert letter["event"] is None
+        assert letter["payload"] == event.decode()
 
 
 def test_a_message_of_another_topic_goes_to_none_of_ours(system: InMemorySystem) -> None:
@@ -246,8 +270,8 @@ def test_what_a_sidecar_gave_up_on_and_the_app_refuses_is_a_letter_of_that_app(
 ) -> None:
     impatient.add(DEAD, as_json({**COMPLETED, "data": "text"}))
     impatient.deliver()
-    letters = eventually(lambda: len(found := impatient.letters()) == 2 and found)
-    assert {letter["app_id"] for letter in letters} == {TASK_API, NOTIFICATIONS}
+    eventually(lambda: len(impatient.letters()) == 2)
+    assert {letter["app_id"] for letter in impatient.letters()} == {TASK_API, NOTIFICATIONS}
 
 
 def test_what_an_app_asks_for_again_too_often_is_a_letter_in_the_end(

@@ -53,7 +53,7 @@ def is_shown_as_it_came(letter: dict[str, Any], payload: bytes) -> bool:
     if letter["event"] is None:
         shown = letter["payload"].encode()
         return shown in (payload, base64.b64encode(payload))
-    event = json.loads(payload)
+    event: dict[str, Any] = json.loads(payload)
     return {**event, **letter["event"]} == event
 
 

@@ -103,7 +103,8 @@ def test_unknown_fields_of_an_event_are_ignored() -> None:
 def test_a_message_of_no_type_that_a_service_takes_is_none_of_its_business() -> None:
     publisher = InMemoryPublisher()
     with task_api(publisher=publisher) as client:
-        others = [{**COMPLETED, "type": each} for each in ("task.created", [], {}, None, 1)]
+        types: list[object] = ["task.created", [], {}, None, 1]
+        others = [{**COMPLETED, "type": each} for each in types]
         assert deliver(client, *others, b"", b"no JSON", b"\xff", "text") == ["SUCCESS"] * 9
     assert publisher.published == []
 
