@@ -5,19 +5,18 @@ it, each in a folder and on ports of its own, rendered from the same files.
 """
 
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import yaml
 
-from tools import parts, processes
-from tools.ports import HERE, REDIS_PORT, Ports, free_ports, listener, listens, name_of_listener
+from tools import infrastructure, parts, processes
+from tools.copies import copied
+from tools.ports import HERE, Ports, free_ports, listener, listens, name_of_listener
 from tools.processes import Part, Recipe, shown
-from tools.readiness import NotReady, not_ready
+from tools.readiness import NeverReady, Wait, not_ready
 from tools.resources.mistakes import mistakes_of, silent_addresses, with_place
 from tools.resources.yaml_files import Mistake
 from tools.run_file import RunFile
@@ -27,10 +26,8 @@ ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".local"
 # In the environment of every process of a system: the folder of its state.
 MARK = "DAPR_TASKS_STATE"
-STARTUP_SECONDS = 90
 STOP_SECONDS = 15
-# After so long it is said what a part waits for, and what is missing then stays missing.
-PATIENCE_SECONDS = 3
+LOOK_SECONDS = 0.05
 INFRASTRUCTURE = ("redis", "scheduler")
 
 # These lead the SDK to another sidecar, or give it another token.
@@ -52,17 +49,13 @@ class LocalSystem:
     Args:
         state: folder for data, secrets and logs. What is in it survives a restart.
         run_file: the run file, as for `dapr run -f`.
-        shows_tokens: sidecars and services get their tokens; a plain `dapr run -f .` has none.
     """
 
-    def __init__(
-        self, state: Path, run_file: Path, ports: Ports, *, shows_tokens: bool = True
-    ) -> None:
+    def __init__(self, state: Path, run_file: Path, ports: Ports) -> None:
         self.state = state
         self.ports = ports
         self._run_file = run_file
         self.tokens: dict[str, str] = {}
-        self._shows_tokens = shows_tokens
         self._parts: dict[str, Part] = {}
 
     @classmethod
@@ -79,17 +72,15 @@ class LocalSystem:
             raise CannotStart(str(mistake)) from mistake
 
     @classmethod
-    def for_test(
-        cls, state: Path, *, shows_tokens: bool = True, redis_proxy_port: int | None = None
-    ) -> "LocalSystem":
+    def for_test(cls, state: Path, *, redis_proxy_port: int | None = None) -> "LocalSystem":
         """Return a system like that of `make up`, on free ports, with its state in `state`.
 
         Args:
             redis_proxy_port: where the sidecars find Redis, if not on its own port.
         """
-        ports = Ports.free(yaml.safe_load((ROOT / "dapr.yaml").read_text()))
-        run_file = _render(state, ports, redis_proxy_port or ports.redis)
-        return cls(state, run_file, ports, shows_tokens=shows_tokens)
+        run_file = ROOT / "dapr.yaml"
+        ports = Ports.free(yaml.safe_load(run_file.read_text()))
+        return cls(state, copied(run_file, state, ports, redis_proxy_port or ports.redis), ports)
 
     def __enter__(self) -> "LocalSystem":
         try:
@@ -140,14 +131,10 @@ class LocalSystem:
 
     def start_redis(self, program: Path | None = None) -> None:
         """Start Redis on the data of the state folder, and wait until it answers."""
-        command = [
-            str(program or parts.redis_server()),
-            *("--port", str(self.ports.redis), "--bind", HERE, "--save", ""),
-            *("--set-proc-title", "no"),  # the title would overwrite the environment
-            *("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(self.state)),
-        ]
+        port = self.ports.redis
+        command = infrastructure.redis(program or parts.redis_server(), port, self.state)
         self.run_beside("redis", command)
-        self._await("redis", self._redis_is_not_ready)
+        self._await(Wait("redis", lambda: infrastructure.redis_not_ready(port)))
 
     def kill_redis(self) -> None:
         """Kill Redis as a crash would; `start_redis` brings it back with its data."""
@@ -157,18 +144,11 @@ class LocalSystem:
 
     def start_scheduler(self, program: Path | None = None) -> None:
         """Start Dapr's scheduler on the data of the state folder, and wait until it listens."""
-        ports = self.ports.scheduler
-        command = [
-            *(str(program or parts.scheduler()), "--mode", "standalone"),
-            *("--listen-address", HERE, "--port", str(ports["scheduler"])),
-            *("--healthz-listen-address", HERE, "--healthz-port", str(ports["health"])),
-            *("--etcd-data-dir", str(self.state / "scheduler"), "--enable-metrics=false"),
-            *("--etcd-client-listen-address", HERE, "--etcd-client-port", str(ports["etcd"])),
-            "--etcd-initial-cluster",
-            f"dapr-scheduler-server-0=http://{HERE}:{ports['etcd_peer']}",
-        ]
+        ports, folder = self.ports.scheduler, self.state / "scheduler"
+        command = infrastructure.scheduler(program or parts.scheduler(), ports, folder)
         self.run_beside("scheduler", command)
-        self._await("scheduler", lambda: self._is_silent(ports["scheduler"]))
+        port = ports["scheduler"]
+        self._await(Wait("scheduler", lambda: infrastructure.scheduler_not_ready(port)))
 
     def stop(self) -> None:
         """Stop everything that was started, whatever became of it meanwhile."""
@@ -221,7 +201,7 @@ class LocalSystem:
             environment = {key: others.get(value, value) for key, value in of.environment.items()}
             command = [others.get(argument, argument) for argument in of.command]
             self._start(Recipe(replica, command, environment, of.folder, self.log(replica)))
-        self._await(f"a replica of {app_id}", lambda: not_ready(f"{url}/health/ready"))
+        self._await(Wait(f"a replica of {app_id}", lambda: not_ready(f"{url}/health/ready")))
         return url
 
     def url(self, app_id: str, path: str = "") -> str:
@@ -235,12 +215,13 @@ class LocalSystem:
         Raises:
             CannotStart: a part ended, or the service lacks what nobody is about to bring.
         """
-        self._await(app_id, lambda: not_ready(self.url(app_id, "/health/ready")), progress)
+        url = self.url(app_id, "/health/ready")
+        self._await(Wait(app_id, lambda: not_ready(url), progress))
 
     def run_beside(self, name: str, command: list[str]) -> psutil.Process:
         """Start a program that belongs to the system and ends with it, with a log of its own."""
         return self._start(
-            Recipe(name, command, self.environment(), self._run_file.parent, self.log(name))
+            Recipe(name, command, self._environment(), self._run_file.parent, self.log(name))
         )
 
     def ended(self) -> Part | None:
@@ -256,14 +237,12 @@ class LocalSystem:
     def log(self, name: str) -> Path:
         return self.state / "logs" / f"{name}.log"
 
-    def environment(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         """Return what every process of the system finds in its environment."""
         inherited = {k: v for k, v in os.environ.items() if k not in _OF_ANOTHER_SIDECAR}
-        tokens = {variable: self.tokens[name] for name, variable in TOKENS.items()}
         not_by_proxy = ",".join(filter(None, (os.environ.get("no_proxy"), "localhost", HERE)))
         return {
             **inherited,
-            **(tokens if self._shows_tokens else {}),
             MARK: str(self.state),
             # Else a sidecar tells the others the machine's address of the moment, and does not
             # start where it has none.
@@ -274,9 +253,11 @@ class LocalSystem:
         }
 
     def _start_apps(self, run_file: RunFile, daprd: Path) -> None:
+        logs = self.state / "logs"
+        tokens = {TOKENS[name]: token for name, token in self.tokens.items()}
+        environment = {**self._environment(), **tokens}
         for app in run_file.apps():
-            logs = self.state / "logs"
-            for recipe in run_file.recipes(app, daprd, self.environment(), logs):
+            for recipe in run_file.recipes(app, daprd, environment, logs):
                 self._start(recipe)
 
     def _refuse(self, mistakes: Sequence[str]) -> None:
@@ -293,41 +274,14 @@ class LocalSystem:
             ) from error
         return part.process
 
-    def _await(
-        self,
-        name: str,
-        why_not: Callable[[], NotReady | None],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        began = since = time.monotonic()
-        before: NotReady | None = None
-        said = False
-        while reason := why_not():
-            if ended := self.ended():
-                raise CannotStart(self.why_ended(ended))
-            now = time.monotonic()
-            if reason != before:
-                before, since, said = reason, now, False
-            if now - began > STARTUP_SECONDS:
-                raise CannotStart(f"{name} is not ready after {STARTUP_SECONDS} s: {reason.reason}")
-            if now - since > PATIENCE_SECONDS and reason.is_missing:
-                raise CannotStart(reason.reason)
-            if now - since > PATIENCE_SECONDS and not said:
-                progress(f"{name} is not ready yet: {reason.reason}")
-                said = True
-            time.sleep(0.05)
-
-    def _redis_is_not_ready(self) -> NotReady | None:
-        with suppress(OSError), socket.create_connection((HERE, self.ports.redis), 1) as peer:
-            peer.sendall(b"PING\r\n")
-            answer = peer.recv(200)
-            if answer.startswith(b"+PONG"):
-                return None
-            return NotReady(answer.decode(errors="replace").strip())  # it loads its data
-        return self._is_silent(self.ports.redis) or NotReady("it does not answer")
-
-    def _is_silent(self, port: int) -> NotReady | None:
-        return None if listens(port) else NotReady(f"nobody listens on port {port}")
+    def _await(self, wait: Wait) -> None:
+        try:
+            while not wait.is_over():
+                if ended := self.ended():
+                    raise CannotStart(self.why_ended(ended))
+                time.sleep(LOOK_SECONDS)
+        except NeverReady as error:
+            raise CannotStart(str(error)) from error
 
     def _refuse_taken_ports(self) -> None:
         for port, user in self.ports.users():
@@ -342,25 +296,3 @@ class LocalSystem:
 def left_behind(state: Path) -> list[psutil.Process]:
     """Return the running processes of a system with this state, whoever started them."""
     return processes.with_mark(MARK, str(state))
-
-
-def _render(state: Path, ports: Ports, redis_port: int) -> Path:
-    """Write the run file and its resources with other ports and paths to `state`."""
-    content = yaml.safe_load((ROOT / "dapr.yaml").read_text())
-    common = content["common"]
-    resources = state / "components"
-    resources.mkdir(parents=True, exist_ok=True)
-    for source in (ROOT / common["resourcesPaths"][0]).glob("*.yaml"):
-        text = source.read_text()
-        text = text.replace(f"{HERE}:{REDIS_PORT}", f"{HERE}:{redis_port}")
-        (resources / source.name).write_text(text.replace(".local/", f"{state}/"))
-    config = state / common["configFilePath"]
-    config.write_text((ROOT / config.name).read_text().replace(".local/", f"{state}/"))
-    common["resourcesPaths"] = [str(resources)]
-    common["configFilePath"] = str(config)
-    for app in content["apps"]:
-        app.update(ports.apps[app["appID"]])
-        app["command"] = [str(ROOT / app["command"][0]), *app["command"][1:]]
-    target = state / "dapr.yaml"
-    target.write_text(yaml.safe_dump(content))
-    return target

@@ -19,11 +19,9 @@ def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     system = LocalSystem.for_test(tmp_path_factory.mktemp("sidecar"))
     try:
         url = _start(system)
-        with Client(
-            base_url=url, headers={"dapr-api-token": system.tokens["dapr-api-token"]}
-        ) as it:
-            eventually(lambda: _answers(it))
-            yield it
+        with Client(base_url=url) as client:
+            eventually(lambda: _answers(client))
+            yield client
     finally:
         system.stop()
 
@@ -38,7 +36,6 @@ def _start(system: LocalSystem) -> str:
     path = system.state / "chart.yaml"
     path.write_text(yaml.safe_dump(configuration))
     ports = system.ports.apps["task-api"]
-    system.make_tokens()
     command = [
         *(str(parts.daprd()), "--app-id", "task-api", "--config", str(path)),
         *("--dapr-listen-addresses", HERE, "--dapr-http-port", str(ports["daprHTTPPort"])),

@@ -12,7 +12,7 @@ from tools.local_system import LocalSystem
 
 
 def test_without_tokens_a_completed_task_is_notified(tmp_path: Path) -> None:
-    system = LocalSystem.for_test(tmp_path, shows_tokens=False)
+    system = LocalSystem.for_test(tmp_path)
     daprd = tmp_path / "runtime" / ".dapr" / "bin" / "daprd"
     daprd.parent.mkdir(parents=True)
     daprd.symlink_to(parts.daprd())
