@@ -109,6 +109,12 @@ def test_streams_are_trimmed_in_one_way(component: str) -> None:
     assert "streamTTL" not in _metadata(component)
 
 
+@pytest.mark.parametrize("component", ["pubsub", "changelog"])
+def test_what_is_left_over_is_asked_for_in_the_one_form_that_dapr_reads(component: str) -> None:
+    """Of `5s` Dapr 1.18 makes its default, 15 s, without a word."""
+    assert int(_metadata(component)["redeliverInterval"]) == 5000
+
+
 def test_resiliency_names_components_and_apps_that_exist() -> None:
     (resiliency,) = _of_kind("Resiliency")
     targets = resiliency["spec"]["targets"]

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
-from service_kit.callbacks import CALLBACKS, SidecarToken
+from service_kit.callbacks import CALLBACKS
 from service_kit.logs import TraceContext, configure_logs
 from service_kit.needs import Needs
 from service_kit.ports import Secrets, Sidecar, StateStore, Unavailable
@@ -28,9 +27,8 @@ from service_kit.problems import (
 from service_kit.readiness import Readiness
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
+from service_kit.sidecar_token import SidecarToken
 from service_kit.subscriptions import Subscription, UnknownPaths, router_of
-
-log = structlog.get_logger()
 
 
 def create_service(
@@ -57,14 +55,13 @@ def create_service(
         state: what the routes find in `request.state`.
         statuses: the HTTP status of each of the service's own errors.
     """
-    token = SidecarToken()
+    token = SidecarToken(secrets, settings)
     everywhere = {"settings": settings, "sidecar_token": token}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
-        async with sidecar:
-            work = (_read_token(token, secrets, settings), *(each() for each in background))
-            running = [asyncio.create_task(each) for each in work]
+        async with sidecar, token:
+            running = [asyncio.create_task(each()) for each in background]
             try:
                 yield {**state, **everywhere}
             finally:
@@ -127,28 +124,3 @@ def serve(application: str, settings: ServiceSettings) -> None:
     server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-async def _read_token(token: SidecarToken, secrets: Secrets, settings: ServiceSettings) -> None:
-    """Read the app API token as soon as the secret store answers."""
-    if not settings.callbacks_need_token:
-        log.warning("callbacks_not_authenticated", mend="start the sidecar with APP_API_TOKEN")
-        token.know(None)
-        return
-    while True:
-        try:
-            secret = await secrets.get(settings.app_api_token_secret)
-        except Unavailable as error:
-            log.debug("secret_store_not_ready", reason=str(error))
-            await asyncio.sleep(0.1)
-            continue
-        if secret:
-            token.know(secret)
-            return
-        log.error(
-            "secret_missing",
-            secret=settings.app_api_token_secret,
-            store=settings.secret_store,
-            mend="add it to the secret store; until then every callback is refused",
-        )
-        await asyncio.sleep(5)

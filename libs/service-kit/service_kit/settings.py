@@ -23,6 +23,7 @@ class ServiceSettings(BaseSettings):
     task_api_app_id: str = "task-api"
     notification_app_id: str = "notification-service"
     app_host: str = "127.0.0.1"
+    """The address to listen on; empty for all, of IPv4 and of IPv6."""
     app_port: int
     dapr_http_port: int = 3500
     dapr_grpc_port: int = 50001
