@@ -153,8 +153,7 @@ class LocalSystem:
     def stop(self) -> None:
         """Stop everything that was started, whatever became of it meanwhile."""
         infrastructure = [self._parts.pop(name) for name in INFRASTRUCTURE if name in self._parts]
-        apps = [part.process for part in self._parts.values()]
-        processes.stop(processes.with_children(apps))
+        processes.stop([part.process for part in self._parts.values()])
         self._parts.clear()
         processes.stop([part.process for part in infrastructure])
         # What was being started when a signal came is in no list yet.

@@ -97,24 +97,23 @@ def shown(path: Path) -> str:
 
 
 def stop(processes: Sequence[psutil.Process], seconds: float = STOP_SECONDS) -> None:
-    """Stop processes together: politely, and by force those that still run after `seconds`.
+    """Stop processes, and wait for all that they started: politely, and then by force.
+
+    Args:
+        seconds: after which what still runs is killed.
 
     Raises:
         psutil.AccessDenied: one belongs to another user.
     """
+    everything = list(dict.fromkeys(each for one in processes for each in _tree(one)))
     for each in processes:
         with suppress(psutil.NoSuchProcess):
             each.terminate()
-    alive = _still_running(processes, seconds)
+    alive = _still_running(everything, seconds)
     for each in alive:
         with suppress(psutil.NoSuchProcess):
             each.kill()
     _still_running(alive, seconds)
-
-
-def with_children(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Return processes and all that they started."""
-    return list(dict.fromkeys(each for one in processes for each in _tree(one)))
 
 
 def runs(process: psutil.Process) -> bool:
