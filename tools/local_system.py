@@ -231,7 +231,8 @@ class LocalSystem:
         """Return how a part ended, why, and where that stands."""
         end = part.end()
         words = with_place(end.words, self._run_file) if self._run_file.exists() else end.words
-        return f"{part.name} ended ({end.how}): {words}. Its log is {shown(part.recipe.log)}"
+        why = f": {words}" if words else ""
+        return f"{part.name} ended ({end.how}){why}. Its log is {shown(part.recipe.log)}"
 
     def log(self, name: str) -> Path:
         return self.state / "logs" / f"{name}.log"

@@ -30,7 +30,7 @@ class End(NamedTuple):
 
     how: str
     words: str
-    """The last error that it wrote."""
+    """The last error that it wrote; nothing where it was killed, and so had no last word."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ class Part:
     def end(self) -> "End":
         """Return how the program ended; wait for that if need be."""
         code = self.process.wait(STOP_SECONDS)
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code < 0:
+            return End(f"killed by {signal.Signals(-code).name}", "")
         with self.recipe.log.open("rb") as log:
             log.seek(self._log_begins)
-            return End(how, last_error(log.read().decode(errors="replace")))
+            return End(f"exit code {code}", last_error(log.read().decode(errors="replace")))
 
 
 def last_error(log: str) -> str:
