@@ -19,7 +19,8 @@ import task_api.main
 import task_api.settings
 from service_kit.service import serve
 from tests.eventually import eventually
-from tools.local_system import ROOT, free_ports
+from tools.local_system import ROOT
+from tools.ports import free_ports
 
 SETTINGS = {
     "task_api": task_api.settings.Settings,

@@ -18,7 +18,7 @@ from service_kit.positions import UnknownPosition
 log = structlog.get_logger()
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
+RETRY_LATER = {"Retry-After": "2"}
 
 
 class Invalid(BaseModel):
@@ -36,6 +36,9 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[Invalid] = []
+    """What is not valid, with 422."""
+    missing: list[str] = []
+    """What the sidecar lacks, with the 503 of readiness."""
 
 
 def problem(
@@ -58,7 +61,7 @@ def problem(
 
 def unavailable(error: Exception) -> JSONResponse:
     """Return the problem response of a part that does not answer."""
-    return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(503, str(error), RETRY_LATER)
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -12,16 +12,21 @@ def _listed(text: object) -> object:
     return text.replace(",", " ").split() if isinstance(text, str) else text
 
 
-def _origin(text: str) -> str:
-    if text != "*" and not re.fullmatch(r"https?://[^/?#@]+", text):
-        raise ValueError(f"{text!r} is no origin: write * or scheme://host[:port], and no path")
-    return text
+def _browsers_send(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for each in origins:
+        if each != "*" and not re.fullmatch(r"https?://[^/?#@]+", each):
+            raise ValueError(f"{each!r} is no origin: write * or scheme://host[:port], and no path")
+    return origins
 
 
 Origins = Annotated[
-    tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_browsers_send)
 ]
 """Separated by commas in the environment."""
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+]
 
 
 class ServiceSettings(BaseSettings):
@@ -62,8 +67,33 @@ class ServiceSettings(BaseSettings):
     """Pages of these origins may call the service: `https://app.example,http://localhost:3000`, or
     `*` for all."""
     log_json: bool = True
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
 
     @property
     def callbacks_need_token(self) -> bool:
         return self.require_app_api_token or self.app_api_token is not None
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+class WrongSetting(Exception):
+    """An environment variable does not fit the settings; the text says which and why."""
+
+
+def read_settings(kind: type[Settings], **given: Any) -> Settings:
+    """Return the settings of the environment.
+
+    Args:
+        given: settings above those of the environment.
+
+    Raises:
+        WrongSetting: one does not fit.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        what = first["msg"].replace("Input should be", "it can be")
+        raise WrongSetting(f"{name}={first['input']}: {what}") from None
