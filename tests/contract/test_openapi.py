@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
+from shared_models import (
+    DeadLetter,
+    Notification,
+    NotificationRequest,
+    Task,
+    TaskCreate,
+    TaskEvent,
+    TaskPatch,
+)
 from tests.served import create_notification_service, create_task_api, served
 from tools.local_system import ROOT, LocalSystem
 
@@ -74,6 +84,16 @@ def test_operations_have_the_names_of_the_functions(app_id: str) -> None:
 def test_every_operation_is_described(app_id: str) -> None:
     for name, operation in operations(APPS[app_id]).items():
         assert operation.get("description"), name
+
+
+@pytest.mark.parametrize(
+    "model", [TaskCreate, TaskPatch, Task, TaskEvent, Notification, NotificationRequest, DeadLetter]
+)
+def test_examples_are_real(model: type[BaseModel]) -> None:
+    (example,) = model.model_json_schema()["examples"]
+    read = model.model_validate(example)
+    assert read.model_dump(mode="json", exclude_unset=True) == example
+    assert not read.model_extra
 
 
 @pytest.mark.parametrize("app_id", APPS)

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from service_kit.cursors import UnknownCursor
@@ -30,6 +30,8 @@ class Invalid(BaseModel):
 
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str
     title: str

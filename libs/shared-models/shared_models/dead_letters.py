@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from shared_models.examples import DEAD_LETTER
 from shared_models.moments import Moment
 
 MESSAGE_REFUSED = "message.refused"
@@ -61,6 +62,10 @@ class DeadLetter(BaseModel):
     message is not one or cannot be shown as one; then `payload` has its bytes as text, in base64
     where they are no text.
     """
+
+    model_config = ConfigDict(
+        use_attribute_docstrings=True, json_schema_extra={"examples": [DEAD_LETTER]}
+    )
 
     id: str
     reason: str

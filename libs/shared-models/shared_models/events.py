@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared_models.examples import TASK_EVENT
 from shared_models.moments import Moment
 from shared_models.tasks import Task, TaskStatus
 
@@ -31,7 +32,7 @@ class TaskEvent(BaseModel):
     `assignee`, `due_at` and no `schema_version`.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [TASK_EVENT]})
 
     event_type: TaskEventType
     task_id: str

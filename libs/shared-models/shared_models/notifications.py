@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from shared_models.examples import NOTIFICATION, NOTIFICATION_REQUEST
 from shared_models.moments import Moment
 from shared_models.text import KnownName, Line, LongText
 
@@ -17,7 +18,9 @@ class NotificationStatus(StrEnum):
 class NotificationRequest(BaseModel):
     """The body of the method `notify`. An `event_id` is delivered once, however often sent."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [NOTIFICATION_REQUEST]}
+    )
 
     type: Line
     task_id: Line
@@ -35,6 +38,8 @@ class NotificationReceipt(BaseModel):
 
 class Notification(BaseModel):
     """A notification. It is listed once it is sent."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [NOTIFICATION]})
 
     id: str
     type: str

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared_models.examples import TASK, TASK_CREATE, TASK_PATCH
 from shared_models.moments import Moment
 from shared_models.text import Line, LongText, Name
 
@@ -17,9 +18,11 @@ def _whole(value: object) -> object:
 Priority = Annotated[int, Field(strict=True, ge=1, le=5), BeforeValidator(_whole)]
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def _as_patch(schema: dict[str, Any]) -> None:
+    # A generated client sends the defaults that it knows of, and what it sends is changed.
     for field in schema["properties"].values():
         field.pop("default", None)
+    schema["examples"] = [TASK_PATCH]
 
 
 class TaskStatus(StrEnum):
@@ -31,7 +34,7 @@ class TaskStatus(StrEnum):
 class TaskCreate(BaseModel):
     """The fields of a task that a client may choose: the body of a create and of a replace."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [TASK_CREATE]})
 
     title: Line
     description: LongText | None = None
@@ -43,8 +46,7 @@ class TaskCreate(BaseModel):
 class TaskPatch(BaseModel):
     """A JSON merge patch (RFC 7396): fields that are left out stay, null resets to the default."""
 
-    # A generated client sends the defaults that it knows of, and what it sends is changed.
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_patch)
 
     title: Line = ""
     description: LongText | None = None
@@ -68,7 +70,7 @@ class Task(BaseModel):
     While services are upgraded, one that does not know a field yet must not lose it.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [TASK]})
 
     id: str
     title: str
