@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from shared_models import Task
@@ -11,6 +12,14 @@ _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[\t ,]*(?:{_ENTITY_TAG}[\t ]*(?:,[\t ,]*|\Z))+")
 """Members may be empty, which add nothing (RFC 9110, 5.6.1); one must not be."""
 ANY = "*"
+DOCUMENTED = {
+    "parameters": [
+        {"in": "header", "name": name, "required": False, "schema": {"type": "string"}}
+        for name in ("If-Match", "If-None-Match")
+    ]
+}
+"""The preconditions of a route, for the OpenAPI document alone: as a parameter of the route, each of
+them would take a tenth of the time of a GET."""
 
 
 def etag(task: Task) -> str:
@@ -25,6 +34,10 @@ class Preconditions(NamedTuple):
 
     if_match: str | None = None
     if_none_match: str | None = None
+
+    @classmethod
+    def of(cls, header: Headers) -> "Preconditions":
+        return cls(_list(header, "if-match"), _list(header, "if-none-match"))
 
     def allow_change(self, task: Task) -> bool:
         """Return whether the version is one that the client will change."""
@@ -43,6 +56,11 @@ class Preconditions(NamedTuple):
             return False
         tags = _parse(self.if_none_match, "If-None-Match")
         return ANY in tags or etag(task) in {tag.removeprefix("W/") for tag in tags}
+
+
+def _list(header: Headers, name: str) -> str | None:
+    """Return a field whose lines are the parts of one list (RFC 9110, 5.3)."""
+    return ", ".join(header.getlist(name)) if name in header else None
 
 
 def _parse(header: str, name: str) -> set[str]:

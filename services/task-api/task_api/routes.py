@@ -8,14 +8,12 @@ from pydantic import BaseModel
 from service_kit.requests import ApiRoute, Digits, Limit
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
 from shared_models.text import Name
-from task_api.etags import Preconditions, etag
-from task_api.tasks import Tasks
+from task_api.etags import DOCUMENTED, Preconditions, etag
+from task_api.tasks import Precondition, Tasks
 
 router = APIRouter(tags=["tasks"], route_class=ApiRoute)
 
 
-IfMatch = Annotated[str | None, Header()]
-IfNoneMatch = Annotated[str | None, Header()]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
@@ -41,60 +39,35 @@ async def list_tasks(
     return _json(await _tasks(request).find(limit, cursor, status, priority, assignee))
 
 
-@router.get("/tasks/{task_id}", response_model=Task)
-async def get_task(
-    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
-) -> Response:
-    wanted = Preconditions(if_match, if_none_match)
-    task = await _tasks(request).get(task_id, wanted.allow_read)
-    if wanted.has_version(task):
+@router.get("/tasks/{task_id}", response_model=Task, openapi_extra=DOCUMENTED)
+async def get_task(task_id: str, request: Request) -> Response:
+    asked = Preconditions.of(request.headers)
+    task = await _tasks(request).get(task_id, asked.allow_read)
+    if asked.has_version(task):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _answer(task)
 
 
-@router.put("/tasks/{task_id}", response_model=Task)
-async def replace_task(
-    task_id: str,
-    wanted: TaskCreate,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+@router.put("/tasks/{task_id}", response_model=Task, openapi_extra=DOCUMENTED)
+async def replace_task(task_id: str, wanted: TaskCreate, request: Request) -> Response:
     """Replace the editable fields; those left out get their defaults."""
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, allowed))
+    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, _allowed(request)))
 
 
-@router.patch("/tasks/{task_id}", response_model=Task)
-async def patch_task(
-    task_id: str,
-    patch: TaskPatch,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).edit(task_id, patch.applied_to, allowed))
+@router.patch("/tasks/{task_id}", response_model=Task, openapi_extra=DOCUMENTED)
+async def patch_task(task_id: str, patch: TaskPatch, request: Request) -> Response:
+    return _answer(await _tasks(request).edit(task_id, patch.applied_to, _allowed(request)))
 
 
-@router.put("/tasks/{task_id}/status", response_model=Task)
-async def set_task_status(
-    task_id: str,
-    status: TaskStatus,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+@router.put("/tasks/{task_id}/status", response_model=Task, openapi_extra=DOCUMENTED)
+async def set_task_status(task_id: str, status: TaskStatus, request: Request) -> Response:
     """Set the status; the status that the task has already changes and announces nothing."""
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).set_status(task_id, status, allowed))
+    return _answer(await _tasks(request).set_status(task_id, status, _allowed(request)))
 
 
-@router.delete("/tasks/{task_id}", status_code=204)
-async def delete_task(
-    task_id: str, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
-) -> None:
-    await _tasks(request).delete(task_id, Preconditions(if_match, if_none_match).allow_change)
+@router.delete("/tasks/{task_id}", status_code=204, openapi_extra=DOCUMENTED)
+async def delete_task(task_id: str, request: Request) -> None:
+    await _tasks(request).delete(task_id, _allowed(request))
 
 
 @router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent])
@@ -106,6 +79,10 @@ async def get_task_history(task_id: str, request: Request) -> Response:
 def _tasks(request: Request) -> Tasks:
     tasks: Tasks = request.state.tasks
     return tasks
+
+
+def _allowed(request: Request) -> Precondition:
+    return Preconditions.of(request.headers).allow_change
 
 
 def _answer(task: Task, status: int = 200, **headers: str) -> Response:
