@@ -250,6 +250,7 @@ async def _inject(
             batch.recoveries.append(recovered - since)
             say(_line(batch, times), False)
             await target.until_whole()
+            batch.unexpected += await target.strange_messages.missed()
         await _steady(batch, STEADY_SECONDS)
     return batch
 

@@ -12,6 +12,7 @@ import aiohttp
 from redis import Redis
 
 from faults.redis_proxy import BOTH_WAYS, RedisProxy
+from faults.strange_messages import StrangeMessages
 from tools.local_system import LocalSystem, listener
 
 PAUSE_SECONDS = 10
@@ -19,6 +20,7 @@ CUT_SECONDS = 3
 DELAY_SECONDS = 10
 DELAY_MILLISECONDS = 2000
 REFUSAL_SECONDS = 5
+STRANGE_MESSAGES = 50
 WHOLE_WITHIN_SECONDS = 60
 
 TASK_API, NOTIFICATIONS = "task-api", "notification-service"
@@ -47,6 +49,9 @@ class Target:
         """Of the instances of task-api."""
         self._proxy = proxy
         self._chance = chance
+        self.strange_messages = StrangeMessages(
+            system.ports.redis, system.url(NOTIFICATIONS), chance
+        )
         ports = system.ports
         self._parts = {
             TASK_API: system.app(TASK_API),
@@ -109,6 +114,11 @@ class Target:
                 await asyncio.to_thread(redis.config_set, "maxmemory", "0")
         return time.monotonic()
 
+    async def send_strange_messages(self) -> float:
+        since = time.monotonic()
+        await asyncio.to_thread(self.strange_messages.send, STRANGE_MESSAGES)
+        return since
+
     async def until_whole(self) -> None:
         """Return once every part is there again.
 
@@ -167,6 +177,11 @@ FAULTS = (
     Fault("cut between the sidecars and Redis", Target.cut),
     Fault("delay of 2 s between the sidecars and Redis", Target.delay),
     Fault("Redis refuses writes", Target.refuse_writes),
+    Fault(
+        f"{STRANGE_MESSAGES} messages that nobody invented",
+        Target.send_strange_messages,
+        "notifications",
+    ),
     Fault(
         "kill of one of two task-api replicas",
         Target.kill_one_of_two,

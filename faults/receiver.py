@@ -4,9 +4,13 @@ import time
 from typing import Any
 
 from aiohttp import web
+from pydantic_core import from_json
 
 from faults.history import DELETED, Announcement, Change
 from faults.load import Load
+
+SOURCE = "task-api"
+"""Who announces changes. What others publish is no announcement."""
 
 
 class Receiver:
@@ -40,7 +44,12 @@ class Receiver:
 
     async def _receive(self, request: web.Request) -> web.Response:
         moment = time.monotonic()
-        event = await request.json()
+        try:
+            event = from_json(await request.read())
+        except ValueError:
+            event = {}
+        if event.get("source") != SOURCE:
+            return web.json_response({"status": "SUCCESS"})
         announcement = Announcement(str(event["id"]), change_of(event["data"]))
         self.received.append(announcement)
         change = announcement.change

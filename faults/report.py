@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from faults.history import COLUMNS
-from faults.injections import FAULTS
+from faults.injections import FAULTS, STRANGE_MESSAGES
 from tools import parts
 from tools.local_system import ROOT
 
@@ -28,6 +28,8 @@ HEADINGS = {
     "notified_twice": "notified twice",
     "not_notified": "not notified",
 }
+
+HELD_UP_SECONDS = 2.0
 
 
 class CannotReport(Exception):
@@ -240,6 +242,10 @@ def as_page(run: Run) -> str:
         " sent both ways, or loses the answers alone.",
         "- **delay**: for 10 s every answer of Redis comes 2 s later.",
         "- **Redis refuses writes**: for 5 s it is out of memory (`maxmemory 1`, `noeviction`).",
+        f"- **{STRANGE_MESSAGES} messages that nobody invented**: published at once, past the"
+        " services, to all three topics: no JSON, no events, times beyond the calendar, 300 and"
+        " 9,990 levels deep, numbers of 5,000 digits, 300 KB, other encodings. Each has to be one"
+        f" dead letter, which the run discards; else that is unexpected.{_strange(run)}",
         "- **replicas**: two task-apis take the load; one of them, or its sidecar, is killed or"
         " frozen.",
         "",
@@ -255,7 +261,8 @@ def as_page(run: Run) -> str:
             for column, means in COLUMNS.items()
         ),
         "- **unexpected**: an answer that the contract does not have, a request without an answer"
-        " for 90 s, a dead letter, a deleted task whose key stays in the store.",
+        " for 90 s, a dead letter that no strange message explains, a deleted task whose key stays"
+        " in the store.",
         "- **changes**: acknowledged to clients. One whose request failed or was not answered sends"
         " it again (`Idempotency-Key`, `If-Match`) until it knows. One task in twelve is changed"
         " by three clients at once, without `If-Match`.",
@@ -273,6 +280,20 @@ def as_page(run: Run) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _strange(run: Run) -> str:
+    """Return what became of the messages that nobody invented."""
+    results = [fault for fault in run.faults if "nobody invented" in fault.name]
+    if not results:
+        return ""
+    (result,) = results
+    held_up = sum(each > HELD_UP_SECONDS for each in result.recovery_seconds)
+    lost = sum("dead letters" in example for example in result.examples)
+    return (
+        f" {result.injected * STRANGE_MESSAGES:,} were sent: {held_up} times they held up others"
+        f" for more than {HELD_UP_SECONDS:g} s, {lost} times one was lost or doubled."
+    )
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 from httpx2 import Client
+from hypothesis import settings
 from redis import Redis
 
 from tools.local_system import LocalSystem
+
+# The same examples each time, so that a change is judged by what it changes. To look for new ones:
+# pytest --hypothesis-profile=search tests/unit
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=3_000, deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

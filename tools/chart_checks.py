@@ -21,6 +21,7 @@ VARIANTS: dict[str, Path | None] = {
     "defaults": None,
     "everything": CHART / "ci" / "everything.yaml",
     "existing": CHART / "ci" / "existing.yaml",
+    "openshift": CHART / "ci" / "openshift.yaml",
 }
 # Their schemas are in no module of Dapr or Kubernetes; they are short, and tests look at them.
 KINDS_WITHOUT_SCHEMA = ("ServiceMonitor", "HTTPRoute")

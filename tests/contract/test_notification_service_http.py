@@ -1,6 +1,5 @@
 """The HTTP contract of notification-service, row by row."""
 
-import json
 from uuid import uuid4
 
 import pytest
@@ -11,10 +10,9 @@ from notification_service.in_memory_adapters import in_memory_adapters
 from notification_service.main import create_app
 from service_kit.in_memory_adapters import InMemoryPublisher
 from tests.contract.test_task_api_http import is_problem
-from tests.deliveries import bulk, raw_bulk, statuses
+from tests.unit.test_subscriptions import deliver
 
 FROM_TASK_API = {"dapr-api-token": "token", "dapr-caller-app-id": "task-api"}
-FROM_SIDECAR = {"dapr-api-token": "token"}
 
 
 @pytest.fixture
@@ -190,91 +188,15 @@ def test_preferences_that_are_no_object_are_refused(notifier_api: Client, body: 
 
 
 def test_activity_has_each_event_once(in_memory: TestClient) -> None:
-    events = [_task_event(version) for version in (2, 1, 2)]
     with in_memory as api:
-        for event in events:
-            answer = api.post("/events/task-events", json=bulk(event), headers=FROM_SIDECAR)
-            assert statuses(answer) == ["SUCCESS"]
+        assert deliver(api, *map(_task_event, (2, 1, 2))) == ["SUCCESS"] * 3
         feed = api.get("/activity").json()["items"]
-    assert [event["version"] for event in feed] == [1, 2]
-
-
-def test_an_event_of_an_unknown_type_is_dead_lettered(
-    in_memory: TestClient, publisher: InMemoryPublisher
-) -> None:
-    event = {**_task_event(1), "type": "task.exploded", "data": {"event_type": "task.exploded"}}
-    with in_memory as api:
-        answer = api.post("/events/task-events", json=bulk(event), headers=FROM_SIDECAR)
-        assert statuses(answer) == ["SUCCESS"]
-        assert api.get("/activity").json()["items"] == []
-    (letter,) = publisher.of("task-events-dead")
-    assert "task.exploded could not be read" in (letter.model_extra or {})["deadletterreason"]
-
-
-def test_dead_letters_are_listed_replayed_and_discarded(
-    in_memory: TestClient, publisher: InMemoryPublisher
-) -> None:
-    with in_memory as api:
-        for number in range(2):
-            letter = {**_task_event(number), "deadletterreason": "too odd"}
-            _dead_letter(api, json.dumps(letter).encode())
-        second, first = api.get("/dead-letters").json()["items"]
-        assert (first["reason"], first["event"]["id"]) == ("too odd", "a:0")
-        assert api.post(f"/dead-letters/{first['id']}/replay").status_code == 204
-        assert api.delete(f"/dead-letters/{second['id']}").status_code == 204
-        assert api.get("/dead-letters").json()["items"] == []
-        assert is_problem(api.delete(f"/dead-letters/{second['id']}"), 404)
-        assert is_problem(api.post(f"/dead-letters/{first['id']}/replay"), 404)
-    (replayed,) = publisher.of("task-events")
-    assert replayed.id == "a:0"
-    assert "deadletterreason" not in (replayed.model_extra or {})
-
-
-def test_a_dead_letter_that_is_no_event_can_only_be_discarded(in_memory: TestClient) -> None:
-    with in_memory as api:
-        _dead_letter(api, b"\xff no event")
-        (letter,) = api.get("/dead-letters").json()["items"]
-        assert letter["event"] is None
-        assert is_problem(api.post(f"/dead-letters/{letter['id']}/replay"), 409)
-        assert api.delete(f"/dead-letters/{letter['id']}").status_code == 204
-
-
-def test_a_dead_letter_that_is_too_large_is_kept_in_part(in_memory: TestClient) -> None:
-    with in_memory as api:
-        _dead_letter(api, b"x" * 2_000_000)
-        (letter,) = api.get("/dead-letters").json()["items"]
-    assert "2000000 bytes" in letter["reason"]
-    assert letter["payload"] == "x" * 1000
-
-
-def test_a_dead_letter_that_fails_does_not_become_another(
-    in_memory: TestClient, publisher: InMemoryPublisher
-) -> None:
-    with in_memory as api:
-        answer = api.post("/events/task-events-dead", json=bulk("a"), headers=FROM_SIDECAR)
-    assert statuses(answer) == ["SUCCESS"]
-    assert publisher.published == []
-
-
-def test_a_replayed_intent_is_neither_activity_nor_a_dead_letter(
-    in_memory: TestClient, publisher: InMemoryPublisher
-) -> None:
-    event = {**_task_event(1), "type": "task.changes.intended", "data": {"intents": []}}
-    with in_memory as api:
-        answer = api.post("/events/task-events", json=bulk(event), headers=FROM_SIDECAR)
-        assert statuses(answer) == ["SUCCESS"]
-        assert api.get("/activity").json()["items"] == []
-    assert publisher.published == []
+    assert sorted(event["version"] for event in feed) == [1, 2]
 
 
 def test_health_and_readiness(notifier_api: Client) -> None:
     assert notifier_api.get("/health").json() == {"status": "healthy"}
     assert notifier_api.get("/health/ready").json() == {"status": "ready"}
-
-
-def _dead_letter(api: TestClient, payload: bytes) -> None:
-    answer = api.post("/events/task-events-dead", json=raw_bulk(payload), headers=FROM_SIDECAR)
-    assert statuses(answer) == ["SUCCESS"]
 
 
 def _task_event(version: int) -> dict[str, object]:

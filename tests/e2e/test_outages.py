@@ -1,8 +1,12 @@
 """Parts that are away: 503, nothing half done, and nothing forgotten once they are back."""
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from tests.conftest import redis_of
 from tests.contract.test_task_api_http import create, is_problem
 from tests.e2e.test_flow import complete, notified
 from tests.eventually import eventually
-from tests.published import published_of
+from tests.published import published, published_of
 from tools.local_system import LocalSystem
 
 
@@ -137,6 +141,76 @@ def test_notifications_arrive_when_notification_service_is_back_after_a_minute(
         time.sleep(20)  # longer than the broker waits to deliver again
         assert [len(notified(notifications, task_id)) for task_id in completed] == [1] * 100
         assert notifications.get("/dead-letters").json()["items"] == []
+
+
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "20"))
+
+
+@pytest.mark.parametrize("part", ["task-api", "notification-service", "Redis"])
+def test_an_outage_under_load_ends_with_no_dead_letter(breakable: LocalSystem, part: str) -> None:
+    """Also where a sidecar gives up and sends what it tried too long to the dead-letter topic."""
+    with _Load(breakable) as load:
+        time.sleep(1)
+        if part == "Redis":
+            breakable.kill_redis()
+            time.sleep(OUTAGE_SECONDS)
+            breakable.start_redis()
+            _give_up_on_all(breakable)
+        else:
+            breakable.restart_after(breakable.app(part), lambda: _outage(breakable))
+        for app_id in breakable.ports.apps:
+            breakable.wait_until_ready(app_id)
+        time.sleep(1)
+    assert len(load.completed) > 20
+    with Client(base_url=breakable.url("notification-service")) as notifications:
+        for task_id in load.completed:
+            eventually(lambda task_id=task_id: _notified(notifications, task_id), within=60)  # type: ignore[misc]
+        time.sleep(5)  # what would come twice, or be refused, has come by then
+        assert [len(notified(notifications, each)) for each in load.completed] == [1] * len(
+            load.completed
+        )
+        assert notifications.get("/dead-letters").json()["items"] == []
+
+
+def _outage(system: LocalSystem) -> None:
+    time.sleep(OUTAGE_SECONDS)
+    _give_up_on_all(system)
+
+
+class _Load:
+    """Clients that create and complete tasks, whatever they are answered."""
+
+    def __init__(self, system: LocalSystem) -> None:
+        self.completed: list[str] = []
+        """Ids of the tasks whose completion was acknowledged."""
+        self._url = system.url("task-api")
+        self._ends = Event()
+        self._clients = ThreadPoolExecutor(2)
+
+    def __enter__(self) -> "_Load":
+        for _ in range(2):
+            self._clients.submit(self._run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._clients.shutdown()
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            with suppress(HTTPError, AssertionError), Client(base_url=self._url) as api:
+                while not self._ends.wait(0.02):
+                    task_id = create(api)["id"]
+                    complete(api, task_id)
+                    self.completed.append(task_id)
+            self._ends.wait(0.1)
+
+
+def _give_up_on_all(system: LocalSystem) -> None:
+    """Do as runtimes later than 1.18 with what was retried for too long."""
+    with redis_of(system) as redis:
+        for event in published(redis)[-100:]:
+            redis.xadd("task-events-dead", {"data": json.dumps(event)})
 
 
 def _notified(notifications: Client, task_id: str) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from notification_service.notifications import Notifications
+from service_kit.messages import read_task_event
 from service_kit.ports import Stored
 from shared_models import (
     CHANGES_INTENDED,
@@ -14,7 +15,6 @@ from shared_models import (
     Notification,
     NotificationReceipt,
     NotificationRequest,
-    TaskEvent,
 )
 from task_api.notifier import completed
 from task_api.settings import Settings
@@ -87,7 +87,7 @@ class TaskApi(Process):
         if event.type == CHANGES_INTENDED:
             await self.tasks.announcements.handle(event)
         else:
-            await self._notify(completed(TaskEvent.model_validate(event.data)))
+            await self._notify(completed(event.id, read_task_event(event)))
 
     def is_looking(self) -> bool:
         """Return whether it is to look for what comes back of removed tasks."""

@@ -17,7 +17,8 @@ from tests.cluster.report import BEGIN, END, CannotReport, Figures, Report
 def event(task_id: str, version: int) -> dict[str, Any]:
     names = ("title", "status", "assignee", "due_at", "timestamp")
     data: dict[str, Any] = dict.fromkeys(names, "") | {"event_type": "task.created", "priority": 1}
-    return {"id": f"{task_id}:{version}", "data": {**data, "task_id": task_id, "version": version}}
+    data |= {"task_id": task_id, "version": version}
+    return {"id": f"{task_id}:{version}", "source": "task-api", "data": data}
 
 
 async def test_the_probe_tells_what_it_heard_from_a_place_on() -> None:

@@ -11,8 +11,8 @@ from tools.local_system import ROOT
 
 Resource = dict[str, Any]
 
-# Where the infrastructure is, which is not the same.
-ADDRESSES = {"redisHost", "redisPassword"}
+# Where the infrastructure is, and how much it holds, which is not the same.
+OF_THE_PLACE = {"redisHost", "redisPassword", "maxLenApprox"}
 # Keys of a file on one machine, Secrets on Kubernetes.
 SECRET_STORES = ("secretstores.local.file", "secretstores.kubernetes")
 
@@ -38,7 +38,7 @@ def _without_names(resource: Resource) -> Resource:
 
 def _settings(component: Resource) -> dict[str, str]:
     metadata = component["spec"]["metadata"]
-    return {each["name"]: each["value"] for each in metadata if each["name"] not in ADDRESSES}
+    return {each["name"]: each["value"] for each in metadata if each["name"] not in OF_THE_PLACE}
 
 
 def test_apps_and_their_ports(chart: list[Resource]) -> None:
@@ -66,7 +66,7 @@ def test_components(chart: list[Resource], local: list[Resource]) -> None:
             assert types == SECRET_STORES
         else:
             assert types[0] == types[1], name
-            # The topics with their scopes, and how streams are read and trimmed.
+            # The topics with their scopes, and how streams are read.
             assert _settings(here[name]) == _settings(there[name]), name
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service_kit.callbacks import Unprocessable
 from service_kit.dapr_adapters import DaprInvoker, InvocationAnswer
+from service_kit.messages import Unprocessable
 from service_kit.ports import Unavailable
 from shared_models import NotificationRequest, NotificationStatus
 from task_api.dapr_adapters import DaprNotifier

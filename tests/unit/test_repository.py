@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from fastapi import APIRouter
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 
+import notification_service.main
 import notification_service.settings
-import notification_service.subscriptions
+import task_api.main
 import task_api.settings
-import task_api.subscriptions
 from service_kit.settings import ServiceSettings
 from tools.local_system import ROOT
 
@@ -37,8 +36,9 @@ def _of_kind(kind: str) -> list[dict[str, Any]]:
     return [resource for resource in RESOURCES if resource["kind"] == kind]
 
 
-def _paths(router: APIRouter) -> set[str]:
-    return {route.path for route in router.routes if isinstance(route, APIRoute)}
+def _taken(app: FastAPI) -> set[tuple[str, str, str]]:
+    """Return the component, topic and path of what a service takes from its sidecar."""
+    return {(each.component, each.topic, each.path) for each in app.state.subscriptions}
 
 
 def _metadata(component: str) -> dict[str, str]:
@@ -65,19 +65,20 @@ def test_every_component_that_the_settings_name_exists_and_is_scoped() -> None:
 
 
 def test_every_subscription_leads_to_a_route_and_to_dead_letters() -> None:
-    routes = {
-        "task-api": _paths(task_api.subscriptions.router),
-        "notification-service": _paths(notification_service.subscriptions.router),
+    taken = {
+        "task-api": _taken(task_api.main.create_app()),
+        "notification-service": _taken(notification_service.main.create_app()),
     }
-    seen: dict[str, set[str]] = {app_id: set() for app_id in APPS}
+    delivered: dict[str, set[tuple[str, str, str]]] = {app_id: set() for app_id in APPS}
     for subscription in _of_kind("Subscription"):
         spec = subscription["spec"]
         (app_id,) = subscription["scopes"]
-        seen[app_id].add(spec["routes"]["default"])
-        assert spec["pubsubname"] == ("changelog" if spec["topic"] == "task-changes" else "pubsub")
+        delivered[app_id].add((spec["pubsubname"], spec["topic"], spec["routes"]["default"]))
+        assert spec["metadata"] == {"rawPayload": "true"}
+        assert spec["bulkSubscribe"]["enabled"]
         if spec["topic"] != "task-events-dead":
             assert spec["deadLetterTopic"] == "task-events-dead"
-    assert seen == routes
+    assert delivered == taken
 
 
 def test_the_intents_are_kept_to_task_api() -> None:
@@ -106,6 +107,12 @@ def test_topics_are_for_the_apps_that_need_them() -> None:
 def test_streams_are_trimmed_in_one_way(component: str) -> None:
     assert int(_metadata(component)["maxLenApprox"]) >= 100_000
     assert "streamTTL" not in _metadata(component)
+
+
+@pytest.mark.parametrize("component", ["pubsub", "changelog"])
+def test_what_is_left_over_is_asked_for_in_the_one_form_that_dapr_reads(component: str) -> None:
+    """Of `5s` Dapr 1.18 makes its default, 15 s, without a word."""
+    assert int(_metadata(component)["redeliverInterval"]) == 5000
 
 
 def test_resiliency_names_components_and_apps_that_exist() -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from service_kit.cursors import Filters
 from service_kit.index_pages import IndexPages, Place
 from service_kit.keys import key_part, shortened
-from service_kit.ports import Conflict, StateStore
+from service_kit.ports import Conflict, StateStore, Stored
 from shared_models import Page
 
 Thing = TypeVar("Thing", bound=BaseModel)
@@ -30,7 +30,7 @@ class Records(Generic[Thing]):
     def __init__(self, store: StateStore, kind: str, model: type[Thing]) -> None:
         self._store = store
         self._kind = kind
-        self._model = model
+        self._model = _Record[model]  # type: ignore[valid-type]
         self._index = IndexPages(store, kind)
 
     async def add(self, id: str, thing: Thing, group: str | None = None) -> bool:
@@ -43,9 +43,9 @@ class Records(Generic[Thing]):
         if group is not None:
             indexes[group] = self._group(group)
         places = await asyncio.gather(*(index.add([id]) for index in indexes.values()))
-        record = _Record(
+        record: _Record[Thing] = _Record(
             places={name: place for name, (place,) in zip(indexes, places, strict=True)},
-            thing=thing.model_dump(mode="json"),
+            thing=thing,
         )
         try:
             await self._store.save(self._key(id), record.model_dump_json().encode(), None)
@@ -56,9 +56,7 @@ class Records(Generic[Thing]):
 
     async def get(self, id: str) -> Thing | None:
         stored = await self._store.get(self._key(id))
-        if stored is None:
-            return None
-        return self._model.model_validate(_Record.model_validate_json(stored.value).thing)
+        return self._read(stored).thing if stored else None
 
     async def change(self, id: str, change: Callable[[Thing], Thing | None]) -> bool:
         """Replace a record by what `change` makes of it; return False where that is None.
@@ -69,11 +67,11 @@ class Records(Generic[Thing]):
         stored = await self._store.get(self._key(id))
         if stored is None:
             raise Conflict(f"There is no record {id!r}.")
-        record = _Record.model_validate_json(stored.value)
-        changed = change(self._model.model_validate(record.thing))
+        record = self._read(stored)
+        changed = change(record.thing)
         if changed is None:
             return False
-        record.thing = changed.model_dump(mode="json")
+        record.thing = changed
         await self._store.save(self._key(id), record.model_dump_json().encode(), stored.etag)
         return True
 
@@ -82,8 +80,7 @@ class Records(Generic[Thing]):
         stored = await self._store.get(self._key(id))
         if stored is None:
             return
-        record = _Record.model_validate_json(stored.value)
-        for group, place in record.places.items():
+        for group, place in self._read(stored).places.items():
             await self._of(group).remove(place, id)
         await self._store.delete(self._key(id), stored.etag)
 
@@ -106,12 +103,9 @@ class Records(Generic[Thing]):
             found: list[Thing | None] = []
             stored = await self._store.get_many([self._key(id) for id, _ in entries])
             for (_, place), each in zip(entries, stored, strict=True):
-                record = _Record.model_validate_json(each.value) if each else None
-                if record is None or record.places.get(group or "") != place:
-                    found.append(None)
-                    continue
-                thing = self._model.model_validate(record.thing)
-                found.append(thing if wanted(thing) else None)
+                record = self._read(each) if each else None
+                listed = record is not None and record.places.get(group or "") == place
+                found.append(record.thing if record and listed and wanted(record.thing) else None)
             return found
 
         index = self._index if group is None else self._group(group)
@@ -120,10 +114,14 @@ class Records(Generic[Thing]):
     async def _leave(self, id: str, places: dict[str, Place]) -> None:
         """Free the places that were taken for a record that is stored already."""
         stored = await self._store.get(self._key(id))
-        kept = _Record.model_validate_json(stored.value).places if stored else {}
+        kept = self._read(stored).places if stored else {}
         for group, place in places.items():
             if kept.get(group) != place:
                 await self._of(group).remove(place, id)
+
+    def _read(self, stored: Stored) -> "_Record[Thing]":
+        record: _Record[Thing] = self._model.model_validate_json(stored.value)
+        return record
 
     def _key(self, id: str) -> str:
         return f"{self._kind}-{key_part(id)}"
@@ -137,7 +135,7 @@ class Records(Generic[Thing]):
         return IndexPages(self._store, f"{self._kind}-of-{part}")
 
 
-class _Record(BaseModel):
+class _Record(BaseModel, Generic[Thing]):
     schema_version: int = 1
     places: dict[str, Place]
-    thing: dict[str, object]
+    thing: Thing

@@ -3,25 +3,25 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
-import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 from service_kit.body_limit import BodyLimit
-from service_kit.callbacks import CALLBACKS, DeadLetterTopic, SidecarToken
+from service_kit.callbacks import CALLBACKS
 from service_kit.logs import TraceContext, configure_logs
-from service_kit.ports import Publisher, Secrets, StateStore, Unavailable
+from service_kit.ports import Secrets, StateStore, Unavailable
 from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
 from service_kit.requests import ApiRoute, ReadableUrl
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
-
-log = structlog.get_logger()
+from service_kit.sidecar_token import SidecarToken
+from service_kit.subscriptions import Subscription, UnknownPaths, router_of
 
 
 def create_service(
@@ -30,36 +30,37 @@ def create_service(
     *,
     sidecar: AbstractAsyncContextManager[object],
     store: StateStore,
-    publisher: Publisher,
     secrets: Secrets,
+    routes: APIRouter,
+    subscriptions: Sequence[Subscription],
     state: Mapping[str, object],
     statuses: Mapping[type[Exception], int],
+    redelivered_by: str | None = None,
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> FastAPI:
     """Return an application with problem responses, health routes and a sidecar connection.
 
     Args:
         sidecar: entered at start and left at the end.
+        routes: the HTTP contract.
+        redelivered_by: app-id of the service that may have messages handled once more.
+        background: what runs from the start to the end.
         state: what the routes find in `request.state`.
         statuses: the HTTP status of each of the service's own errors.
     """
-    token = SidecarToken()
-    everywhere = {
-        "settings": settings,
-        "sidecar_token": token,
-        "dead_letter_topic": DeadLetterTopic(
-            publisher, settings.dead_letter_topic, settings.app_id
-        ),
-    }
+    token = SidecarToken(secrets, settings)
+    everywhere = {"settings": settings, "sidecar_token": token}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
-        async with sidecar:
-            reading = asyncio.create_task(_read_token(token, secrets, settings))
+        async with sidecar, token:
+            running = [asyncio.create_task(each()) for each in background]
             try:
                 yield {**state, **everywhere}
             finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+                for each in running:
+                    each.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
 
     app = FastAPI(title=title, lifespan=lifespan, responses=DOCUMENTED)
     app.router.route_class = ApiRoute
@@ -67,6 +68,8 @@ def create_service(
     app.add_middleware(ReadableUrl)
     app.add_middleware(TraceContext)
     answer_with_problems(app, statuses)
+    for status in (404, 405):
+        app.add_exception_handler(status, UnknownPaths(subscriptions))
 
     @app.get("/health", tags=["health"])
     async def health() -> dict[str, str]:
@@ -82,6 +85,9 @@ def create_service(
             return unavailable(error)
         return JSONResponse({"status": "ready"})
 
+    app.state.subscriptions = tuple(subscriptions)
+    app.include_router(routes)
+    app.include_router(router_of(subscriptions, redelivered_by))
     return app
 
 
@@ -109,28 +115,3 @@ def serve(application: str, settings: ServiceSettings) -> None:
     server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-async def _read_token(token: SidecarToken, secrets: Secrets, settings: ServiceSettings) -> None:
-    """Read the app API token as soon as the secret store answers."""
-    if not settings.callbacks_need_token:
-        log.warning("callbacks_not_authenticated", mend="start the sidecar with APP_API_TOKEN")
-        token.know(None)
-        return
-    while True:
-        try:
-            secret = await secrets.get(settings.app_api_token_secret)
-        except Unavailable as error:
-            log.debug("secret_store_not_ready", reason=str(error))
-            await asyncio.sleep(0.1)
-            continue
-        if secret:
-            token.know(secret)
-            return
-        log.error(
-            "secret_missing",
-            secret=settings.app_api_token_secret,
-            store=settings.secret_store,
-            mend="add it to the secret store; until then every callback is refused",
-        )
-        await asyncio.sleep(5)

@@ -14,15 +14,20 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True)
 
     app_id: str
+    task_api_app_id: str = "task-api"
+    notification_app_id: str = "notification-service"
     app_host: str = "127.0.0.1"
+    """The address to listen on; empty for all, of IPv4 and of IPv6."""
     app_port: int
     dapr_http_port: int = 3500
     dapr_grpc_port: int = 50001
 
     state_store: str = "statestore"
     pubsub: str = "pubsub"
+    changelog: str = "changelog"
     secret_store: str = "secretstore"
     task_events_topic: str = "task-events"
+    task_changes_topic: str = "task-changes"
     dead_letter_topic: str = "task-events-dead"
 
     app_api_token_secret: str = "app-api-token"

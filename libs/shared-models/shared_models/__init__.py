@@ -1,8 +1,17 @@
 """What crosses the wire between task-api, notification-service and their clients. No I/O."""
 
+from shared_models.dead_letters import (
+    MESSAGE_REFUSED,
+    DeadLetter,
+    Discarded,
+    Fate,
+    Message,
+    Refusal,
+    Replayed,
+    Verdict,
+)
 from shared_models.events import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
 from shared_models.notifications import (
-    DeadLetter,
     Notification,
     NotificationReceipt,
     NotificationRequest,
@@ -13,18 +22,25 @@ from shared_models.tasks import Priority, Task, TaskCreate, TaskPatch, TaskStatu
 
 __all__ = [
     "CHANGES_INTENDED",
+    "MESSAGE_REFUSED",
     "CloudEvent",
     "DeadLetter",
+    "Discarded",
+    "Fate",
+    "Message",
     "Notification",
     "NotificationReceipt",
     "NotificationRequest",
     "NotificationStatus",
     "Page",
     "Priority",
+    "Refusal",
+    "Replayed",
     "Task",
     "TaskCreate",
     "TaskEvent",
     "TaskEventType",
     "TaskPatch",
     "TaskStatus",
+    "Verdict",
 ]

@@ -1,7 +1,6 @@
-"""What notification-service is asked, what it tells, and what it could not handle."""
+"""What notification-service is asked and what it tells."""
 
 from enum import StrEnum
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,18 +43,3 @@ class Notification(BaseModel):
     recipient: str | None = None
     status: NotificationStatus = NotificationStatus.SENT
     created_at: Moment
-
-
-class DeadLetter(BaseModel):
-    """A message that a subscription could not handle.
-
-    `event` is the CloudEvent, or None where the message was not one; then `payload` has its bytes
-    as text (base64 where they are not UTF-8).
-    """
-
-    id: str
-    reason: str
-    app_id: str | None = None
-    event: dict[str, Any] | None = None
-    payload: str | None = None
-    received_at: Moment

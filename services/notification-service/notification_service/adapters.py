@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from notification_service.delivery import Delivery
+from notification_service.redelivery import Redelivery
 from service_kit.ports import Publisher, Secrets, StateStore
 
 
@@ -13,3 +14,5 @@ class Adapters(NamedTuple):
     publisher: Publisher
     secrets: Secrets
     delivery: Delivery
+    redelivery: Redelivery
+    """To the other services."""

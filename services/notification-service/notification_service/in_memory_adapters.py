@@ -9,7 +9,7 @@ from service_kit.in_memory_adapters import (
     InMemorySecrets,
     InMemoryStateStore,
 )
-from shared_models import Notification
+from shared_models import Fate, Message, Notification, Verdict
 
 
 class InMemoryDelivery:
@@ -24,6 +24,18 @@ class InMemoryDelivery:
         self.delivered.append(notification)
 
 
+class InMemoryRedelivery:
+    """Answers what it is told to, and remembers what it was asked to deliver, oldest first."""
+
+    def __init__(self) -> None:
+        self.verdict = Verdict(fate=Fate.HANDLED)
+        self.redelivered: list[tuple[str, Message]] = []
+
+    async def redeliver(self, app_id: str, message: Message) -> Verdict:
+        self.redelivered.append((app_id, message))
+        return self.verdict
+
+
 def in_memory_adapters() -> Adapters:
     return Adapters(
         sidecar=nullcontext(),
@@ -31,4 +43,5 @@ def in_memory_adapters() -> Adapters:
         publisher=InMemoryPublisher(),
         secrets=InMemorySecrets({"app-api-token": "token"}),
         delivery=InMemoryDelivery(),
+        redelivery=InMemoryRedelivery(),
     )

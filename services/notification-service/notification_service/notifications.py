@@ -125,8 +125,9 @@ class Activity:
     def __init__(self, store: StateStore) -> None:
         self._records = Records(store, "activity", TaskEvent)
 
-    async def add(self, event: TaskEvent) -> None:
-        await self._records.add(event.id, event)
+    async def add(self, event_id: str, event: TaskEvent) -> None:
+        """Keep an event; one with the same id is kept once."""
+        await self._records.add(event_id, event)
 
     async def find(self, limit: int, cursor: str | None = None) -> Page[TaskEvent]:
         """Return a page of events, the last to arrive first."""

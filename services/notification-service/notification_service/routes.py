@@ -3,30 +3,30 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.exceptions import HTTPException
+from pydantic import BaseModel
 
 from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity, Notifications
 from notification_service.preferences import Preferences
 from notification_service.settings import Settings
 from notification_service.stream import LiveNotifications
-from service_kit.callbacks import only_sidecar
+from service_kit.callbacks import only_app
 from service_kit.requests import ApiRoute, Limit
 from shared_models import (
     DeadLetter,
+    Discarded,
     Notification,
     NotificationReceipt,
     NotificationRequest,
     Page,
+    Replayed,
     TaskEvent,
 )
 from shared_models.text import Line, Name
 
 router = APIRouter(route_class=ApiRoute)
-
-CALLER = "dapr-caller-app-id"
 
 
 async def _notifications(request: Request) -> Notifications:
@@ -45,16 +45,14 @@ async def _preferences(request: Request) -> Preferences:
 
 
 async def only_task_api(request: Request) -> None:
-    """Refuse every caller but task-api, which the sidecar names in a header of its own."""
-    await only_sidecar(request)
     settings: Settings = request.state.settings
-    if request.headers.get(CALLER) != settings.task_api_app_id:
-        raise HTTPException(403, f"Only {settings.task_api_app_id} may invoke notify.")
+    await only_app(request, settings.task_api_app_id)
 
 
 TheNotifications = Annotated[Notifications, Depends(_notifications)]
 TheDeadLetters = Annotated[DeadLetters, Depends(_dead_letters)]
 ThePreferences = Annotated[Preferences, Depends(_preferences)]
+Reason = Annotated[str | None, Query(description="Only those with this reason.")]
 User = Annotated[Name, Path()]
 
 
@@ -107,7 +105,7 @@ async def list_activity(
 )
 async def get_preferences(user: User, preferences: ThePreferences) -> Response:
     settings = await preferences.get(user)
-    return Response(status_code=204) if settings is None else _json(settings)
+    return Response(status_code=204) if settings is None else _json_of(settings)
 
 
 @router.put("/preferences/{user:path}", tags=["preferences"], response_model=dict[str, Any])
@@ -117,21 +115,57 @@ async def put_preferences(
 ) -> Response:
     """Replace the person's settings, any JSON object of up to 64 KB."""
     await preferences.put(user, settings)
-    return _json(settings)
+    return _json_of(settings)
 
 
-@router.get("/dead-letters", tags=["dead letters"])
+@router.get("/dead-letters", tags=["dead letters"], response_model=Page[DeadLetter])
 async def list_dead_letters(
-    dead_letters: TheDeadLetters, limit: Limit = 50, cursor: str | None = None
-) -> Page[DeadLetter]:
+    dead_letters: TheDeadLetters,
+    limit: Limit = 50,
+    cursor: str | None = None,
+    reason: Reason = None,
+) -> Response:
     """List what could not be handled and why, the last to arrive first."""
-    return await dead_letters.find(limit, cursor)
+    return _json(await dead_letters.find(limit, cursor, reason))
 
 
-@router.post("/dead-letters/{id}/replay", status_code=204, tags=["dead letters"])
-async def replay_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
-    """Publish the event again and forget the dead letter."""
-    await dead_letters.replay(id)
+@router.delete("/dead-letters", tags=["dead letters"])
+async def discard_dead_letters(
+    dead_letters: TheDeadLetters,
+    limit: Limit = 100,
+    cursor: str | None = None,
+    reason: Reason = None,
+) -> Discarded:
+    """Discard up to `limit` dead letters, of all or of one reason; `next_cursor` goes on."""
+    return await dead_letters.discard_many(limit, cursor, reason)
+
+
+@router.post("/dead-letters/replay", tags=["dead letters"])
+async def replay_dead_letters(
+    dead_letters: TheDeadLetters,
+    limit: Limit = 100,
+    cursor: str | None = None,
+    reason: Reason = None,
+) -> Replayed:
+    """Replay up to `limit` dead letters, of all or of one reason; `next_cursor` goes on."""
+    return await dead_letters.replay_many(limit, cursor, reason)
+
+
+@router.get("/dead-letters/{id}", tags=["dead letters"], response_model=DeadLetter)
+async def get_dead_letter(id: str, dead_letters: TheDeadLetters) -> Response:
+    return _json(await dead_letters.get(id))
+
+
+@router.post(
+    "/dead-letters/{id}/replay",
+    tags=["dead letters"],
+    response_model=DeadLetter,
+    responses={204: {"description": "It is handled, and no dead letter any more."}},
+)
+async def replay_dead_letter(id: str, dead_letters: TheDeadLetters) -> Response:
+    """Give the message back to the app that refused it; answer the letter where it stays one."""
+    letter = await dead_letters.replay(id)
+    return Response(status_code=204) if letter is None else _json(letter)
 
 
 @router.delete("/dead-letters/{id}", status_code=204, tags=["dead letters"])
@@ -139,6 +173,11 @@ async def discard_dead_letter(id: str, dead_letters: TheDeadLetters) -> None:
     await dead_letters.discard(id)
 
 
-def _json(settings: dict[str, Any]) -> Response:
+def _json(model: BaseModel) -> Response:
+    # The model is valid by construction, so it is not validated a second time.
+    return Response(model.model_dump_json(), media_type="application/json")
+
+
+def _json_of(settings: dict[str, Any]) -> Response:
     # In ASCII, as settings from before the rules of `read_json` may have halves of characters.
     return Response(json.dumps(settings), media_type="application/json")

@@ -1,28 +1,21 @@
 """What the sidecar of notification-service delivers. components/ binds the topics to the routes."""
 
-from fastapi import APIRouter, Depends, Request
-
-from notification_service.dead_letters import DeadLetters
 from notification_service.notifications import Activity
-from service_kit.callbacks import Answer, only_sidecar, settle, settle_raw
-from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent
+from notification_service.settings import Settings
+from service_kit.messages import read_task_event
+from service_kit.subscriptions import Handle, Refuse, Subscription, events
+from shared_models import CloudEvent
 
-router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
 
-
-@router.post("/events/task-events")
-async def task_events(request: Request) -> Answer:
-    activity: Activity = request.state.activity
+def task_events(settings: Settings, activity: Activity, refuse: Refuse) -> Subscription:
+    """Every event of every task, for the activity feed."""
 
     async def handle(event: CloudEvent) -> None:
-        if event.type != CHANGES_INTENDED:  # a dead letter of task-api's that was replayed
-            await activity.add(TaskEvent.model_validate(event.data))
+        await activity.add(event.id, read_task_event(event))
 
-    return await settle(request, handle)
+    return Subscription(settings.pubsub, settings.task_events_topic, events(handle), refuse)
 
 
-@router.post("/events/task-events-dead")
-async def dead_letters(request: Request) -> Answer:
-    kept: DeadLetters = request.state.dead_letters
-
-    return await settle_raw(request, kept.add)
+def dead_letters(settings: Settings, handle: Handle, refuse: Refuse) -> Subscription:
+    """What no app could handle, or what a sidecar could not deliver."""
+    return Subscription(settings.pubsub, settings.dead_letter_topic, handle, refuse)

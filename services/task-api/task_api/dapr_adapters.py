@@ -2,7 +2,6 @@
 
 from pydantic import ValidationError
 
-from service_kit.callbacks import Unprocessable
 from service_kit.dapr_adapters import (
     DaprInvoker,
     DaprPublisher,
@@ -10,6 +9,7 @@ from service_kit.dapr_adapters import (
     DaprSidecar,
     DaprStateStore,
 )
+from service_kit.messages import Unprocessable
 from service_kit.ports import Unavailable
 from shared_models import NotificationReceipt, NotificationRequest
 from task_api.adapters import Adapters

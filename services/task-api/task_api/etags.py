@@ -18,8 +18,8 @@ DOCUMENTED = {
         for name in ("If-Match", "If-None-Match")
     ]
 }
-"""The preconditions of a route, for the OpenAPI document alone: as a parameter of the route, each of
-them would take a tenth of the time of a GET."""
+"""The preconditions of a route, for the OpenAPI document alone: as a parameter of the route, each
+would take a tenth of the time of a GET."""
 
 
 def etag(task: Task) -> str:

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from service_kit.refusals import DeadLetterTopic
 from service_kit.service import create_service
 from service_kit.service import serve as serve_service
 from task_api import dapr_adapters, routes, subscriptions
@@ -23,23 +24,22 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
     settings = settings or Settings()
     adapters = adapters or dapr_adapters.connect(settings)
     tasks = Tasks(adapters.store, adapters.publisher, adapters.changelog, settings)
-    app = create_service(
+    refused = DeadLetterTopic(adapters.publisher, settings.dead_letter_topic, settings.app_id)
+    return create_service(
         "task-api",
         settings,
         sidecar=adapters.sidecar,
         store=adapters.store,
-        publisher=adapters.publisher,
         secrets=adapters.secrets,
-        state={
-            "tasks": tasks,
-            "announcements": tasks.announcements,
-            "notifier": adapters.notifier,
-        },
+        routes=routes.router,
+        subscriptions=[
+            subscriptions.task_changes(settings, tasks.announcements, refused.publish),
+            subscriptions.task_events(settings, adapters.notifier, refused.publish),
+        ],
+        redelivered_by=settings.notification_app_id,
+        state={"tasks": tasks},
         statuses=STATUSES,
     )
-    app.include_router(routes.router)
-    app.include_router(subscriptions.router)
-    return app
 
 
 def serve() -> None:

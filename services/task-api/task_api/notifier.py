@@ -16,12 +16,12 @@ class Notifier(Protocol):
         ...
 
 
-def completed(event: TaskEvent) -> NotificationRequest:
+def completed(event_id: str, event: TaskEvent) -> NotificationRequest:
     """Return the notification that a completed task is worth."""
     return NotificationRequest(
         type="task_completed",
         task_id=event.task_id,
         message=f"Task '{event.title}' has been completed",
         recipient=event.assignee,
-        event_id=event.id,
+        event_id=event_id,
     )

@@ -8,9 +8,6 @@ from service_kit.settings import ServiceSettings
 class Settings(ServiceSettings):
     app_id: str = "task-api"
     app_port: int = 8000
-    changelog: str = "changelog"
-    task_changes_topic: str = "task-changes"
-    notification_app_id: str = "notification-service"
 
     request_deadline: timedelta = timedelta(seconds=10)
     """How long a request may take, retries against concurrent changes included, before its 503."""

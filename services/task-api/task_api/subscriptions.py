@@ -1,30 +1,24 @@
 """What the sidecar of task-api delivers. components/ binds the topics to these routes."""
 
-from fastapi import APIRouter, Depends, Request
-
-from service_kit.callbacks import Answer, only_sidecar, settle
-from shared_models import CHANGES_INTENDED, CloudEvent, TaskEvent, TaskEventType
+from service_kit.messages import read_task_event
+from service_kit.subscriptions import Refuse, Subscription, events
+from shared_models import CloudEvent, TaskEventType
 from task_api.announcements import Announcements
 from task_api.notifier import Notifier, completed
-
-router = APIRouter(dependencies=[Depends(only_sidecar)], include_in_schema=False)
-
-
-@router.post("/events/task-changes")
-async def task_changes(request: Request) -> Answer:
-    announcements: Announcements = request.state.announcements
-    return await settle(request, announcements.handle)
+from task_api.settings import Settings
 
 
-@router.post("/events/task-events")
-async def task_events(request: Request) -> Answer:
-    notifier: Notifier = request.state.notifier
-    announcements: Announcements = request.state.announcements
+def task_changes(settings: Settings, announcements: Announcements, refuse: Refuse) -> Subscription:
+    """The intents, which only task-api reads and writes."""
+    handle = events(announcements.handle)
+    return Subscription(settings.changelog, settings.task_changes_topic, handle, refuse)
+
+
+def task_events(settings: Settings, notifier: Notifier, refuse: Refuse) -> Subscription:
+    """Events of tasks, of which those are notified that are completed."""
 
     async def handle(event: CloudEvent) -> None:
-        if event.type == CHANGES_INTENDED:  # a dead letter that was replayed
-            await announcements.handle(event)
-        else:
-            await notifier.notify(completed(TaskEvent.model_validate(event.data)))
+        await notifier.notify(completed(event.id, read_task_event(event)))
 
-    return await settle(request, handle, types={TaskEventType.COMPLETED, CHANGES_INTENDED})
+    handle_completed = events(handle, types={TaskEventType.COMPLETED})
+    return Subscription(settings.pubsub, settings.task_events_topic, handle_completed, refuse)
