@@ -23,7 +23,7 @@ down: install ## Stop what `make up` started
 
 .PHONY: test
 test: runtime ## Run all tests, on systems and ports of their own
-	@$(VENV)/python -m tools.parts chart
+	@$(VENV)/python -m tools.parts test
 	@$(VENV)/python -m pytest
 
 .PHONY: cluster-test

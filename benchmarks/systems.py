@@ -18,7 +18,9 @@ from pathlib import Path
 import psutil
 
 from tools import parts
-from tools.local_system import ROOT, STARTUP_SECONDS, CannotStart, LocalSystem, Ports
+from tools.local_system import ROOT, CannotStart, LocalSystem
+from tools.ports import Ports
+from tools.readiness import STARTUP_SECONDS
 
 OURS, NAIVE, DIRECT, EMPTY = "ours", "naive", "direct", "empty"
 SYSTEMS = (OURS, NAIVE, DIRECT, EMPTY)

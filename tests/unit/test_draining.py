@@ -11,7 +11,7 @@ import pytest
 from httpx2 import Client, ConnectError
 
 from tests.eventually import eventually
-from tools.local_system import free_ports
+from tools.ports import free_ports
 
 SERVICE = [sys.executable, "-c", "from task_api.main import serve; serve()"]
 

@@ -88,6 +88,26 @@ def test_a_part_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(made) == 1
 
 
+def test_a_program_that_may_not_be_run_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "daprd"
+    program.touch(mode=0o600)
+
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(parts.PartMissing, match=r"daprd cannot be run: .* another user: remove it"):
+        parts.runnable(program)
+
+
+def test_a_program_from_a_wheel_is_made_one(tmp_path: Path) -> None:
+    program = _program(tmp_path, "redis-server", "6.2")
+    program.chmod(0o644)
+    assert os.access(parts.runnable(program), os.X_OK)
+
+
 def test_a_taken_port_is_named_with_its_user_and_its_holder(tmp_path: Path) -> None:
     system = LocalSystem.for_test(tmp_path)
     with (

@@ -1,9 +1,9 @@
 """The ports on a Dapr sidecar. Only files of this name import `dapr`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import structlog
@@ -15,6 +15,7 @@ from dapr.conf import settings as dapr_settings
 from grpc import StatusCode
 
 from service_kit.micro_batches import MicroBatches
+from service_kit.needs import Component, Offer, Subscription, is_raw
 from service_kit.ports import Conflict, Stored, Unavailable
 from shared_models import CloudEvent
 
@@ -49,6 +50,8 @@ class DaprSidecar:
     def __init__(self, http_port: int, grpc_port: int, timeout: timedelta) -> None:
         # The outbound check alone: the full one waits for this very service.
         self._health_url = f"http://127.0.0.1:{http_port}/v1.0/healthz/outbound"
+        # More than an allow-list of the sidecar may allow: `metadata`, version v1, by HTTP.
+        self._metadata_url = f"http://127.0.0.1:{http_port}/v1.0/metadata"
         self._http_port = http_port
         self._grpc_address = f"127.0.0.1:{grpc_port}"
         self._timeout = timeout.total_seconds()
@@ -100,13 +103,25 @@ class DaprSidecar:
     async def healthy(self) -> bool:
         """Return whether the sidecar and its components are ready."""
         try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
-                session.get(self._health_url) as response,
-            ):
+            async with _session() as session, session.get(self._health_url) as response:
                 return response.ok
         except (aiohttp.ClientError, TimeoutError):
             return False
+
+    async def offer(self) -> Offer | None:
+        """Return what the sidecar has for this service, or None where it may not tell it."""
+        headers = {"dapr-api-token": token} if (token := dapr_settings.DAPR_API_TOKEN) else {}
+        try:
+            async with (
+                _session() as session,
+                session.get(self._metadata_url, headers=headers) as response,
+            ):
+                if response.ok:
+                    return _offer(await response.json())
+                log.warning("sidecar_does_not_tell_what_it_has", status=response.status)
+                return None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"get the metadata of the sidecar: {error}") from error
 
     async def _connect(self) -> None:
         waited = 0
@@ -124,6 +139,29 @@ class DaprSidecar:
             await self._connect()
             return
         log.info("sidecar_ready")
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
+
+
+def _offer(metadata: Mapping[str, Any]) -> Offer:
+    """Return what the metadata of a sidecar say; those of a bulk subscription do not say so.
+
+    Source: https://docs.dapr.io/reference/api/metadata_api/
+    """
+    return Offer(
+        [Component(each["name"], each["type"]) for each in metadata.get("components", ())],
+        [
+            Subscription(
+                component=each["pubsubname"],
+                topic=each["topic"],
+                paths=[rule["path"] for rule in each.get("rules", ())],
+                is_raw=is_raw(each.get("metadata", {})),
+            )
+            for each in metadata.get("subscriptions", ())
+        ],
+    )
 
 
 class _Save(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from service_kit.needs import Offer
 from service_kit.ports import Conflict, Stored
 from shared_models import CloudEvent
 
@@ -34,6 +35,24 @@ class InMemoryStateStore:
         if present and present.etag != etag:
             raise Conflict(f"{key!r} does not have ETag {etag!r}")
         self.values.pop(key, None)
+
+
+class InMemorySidecar:
+    """A sidecar that has `has`; it does not say what, where that is None."""
+
+    def __init__(self, has: Offer | None = None) -> None:
+        self.has = has
+        self.asked = 0
+
+    async def __aenter__(self) -> "InMemorySidecar":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def offer(self) -> Offer | None:
+        self.asked += 1
+        return self.has
 
 
 class InMemoryPublisher:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
+from service_kit.needs import Offer
 from shared_models import CloudEvent
 
 
@@ -60,6 +61,22 @@ class StateStore(Protocol):
 
         Raises:
             Conflict: the key has another ETag.
+        """
+        ...
+
+
+class Sidecar(Protocol):
+    """The own sidecar, entered at the start of a service and left at its end."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def offer(self) -> Offer | None:
+        """Return what the sidecar has for this service, or None where it does not say.
+
+        Raises:
+            Unavailable: the sidecar does not answer.
         """
         ...
 

@@ -17,7 +17,7 @@ from service_kit.ports import Unavailable
 log = structlog.get_logger()
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
+RETRY_LATER = {"Retry-After": "2"}
 
 
 class Problem(BaseModel):
@@ -60,7 +60,7 @@ def problem(
 
 def unavailable(error: Exception) -> JSONResponse:
     """Return the problem response of a part that does not answer."""
-    return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(503, str(error), RETRY_LATER)
 
 
 def _message(error: Mapping[str, Any]) -> str:

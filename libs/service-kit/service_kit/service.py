@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -15,8 +15,16 @@ from uvicorn.config import STARTUP_FAILURE
 from service_kit.body_limit import BodyLimit
 from service_kit.callbacks import CALLBACKS
 from service_kit.logs import TraceContext, configure_logs
-from service_kit.ports import Secrets, StateStore, Unavailable
-from service_kit.problems import DOCUMENTED, answer_with_problems, unavailable
+from service_kit.needs import Needs
+from service_kit.ports import Secrets, Sidecar, StateStore, Unavailable
+from service_kit.problems import (
+    DOCUMENTED,
+    RETRY_LATER,
+    answer_with_problems,
+    problem,
+    unavailable,
+)
+from service_kit.readiness import Readiness
 from service_kit.requests import ApiRoute, ReadableUrl
 from service_kit.server import DrainingServer
 from service_kit.settings import ServiceSettings
@@ -28,7 +36,7 @@ def create_service(
     title: str,
     settings: ServiceSettings,
     *,
-    sidecar: AbstractAsyncContextManager[object],
+    sidecar: Sidecar,
     store: StateStore,
     secrets: Secrets,
     routes: APIRouter,
@@ -71,6 +79,8 @@ def create_service(
     for status in (404, 405):
         app.add_exception_handler(status, UnknownPaths(subscriptions))
 
+    readiness = Readiness(Needs.of(settings, subscriptions), sidecar, store)
+
     @app.get("/health", tags=["health"])
     async def health() -> dict[str, str]:
         """Say that the process is alive."""
@@ -78,11 +88,13 @@ def create_service(
 
     @app.get("/health/ready", tags=["health"])
     async def ready() -> JSONResponse:
-        """Say whether the state store answers through the sidecar."""
+        """Say whether the store answers through the sidecar, and what the sidecar lacks."""
         try:
-            await store.get("health-probe")
+            missing = await readiness.missing()
         except Unavailable as error:
             return unavailable(error)
+        if missing:
+            return problem(503, "; ".join(missing), RETRY_LATER, missing=missing)
         return JSONResponse({"status": "ready"})
 
     app.state.subscriptions = tuple(subscriptions)

@@ -1,8 +1,14 @@
 """Settings that every service beside a sidecar has, read from the environment."""
 
 from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+]
 
 
 class ServiceSettings(BaseSettings):
@@ -40,8 +46,33 @@ class ServiceSettings(BaseSettings):
     drain_for: timedelta = timedelta(0)
     """How long to go on answering after SIGTERM, for those who send requests to notice."""
     log_json: bool = True
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
 
     @property
     def callbacks_need_token(self) -> bool:
         return self.require_app_api_token or self.app_api_token is not None
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+class WrongSetting(Exception):
+    """An environment variable does not fit the settings; the text says which and why."""
+
+
+def read_settings(kind: type[Settings], **given: Any) -> Settings:
+    """Return the settings of the environment.
+
+    Args:
+        given: settings above those of the environment.
+
+    Raises:
+        WrongSetting: one does not fit.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        what = first["msg"].replace("Input should be", "it can be")
+        raise WrongSetting(f"{name}={first['input']}: {what}") from None

@@ -1,15 +1,14 @@
 """The adapters that notification-service runs on: Dapr's, or in-memory ones in unit tests."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from notification_service.delivery import Delivery
 from notification_service.redelivery import Redelivery
-from service_kit.ports import Publisher, Secrets, StateStore
+from service_kit.ports import Publisher, Secrets, Sidecar, StateStore
 
 
 class Adapters(NamedTuple):
-    sidecar: AbstractAsyncContextManager[object]
+    sidecar: Sidecar
     store: StateStore
     publisher: Publisher
     secrets: Secrets

@@ -1,12 +1,12 @@
 """notification-service in memory, for unit tests."""
 
-from contextlib import nullcontext
 from datetime import timedelta
 
 from notification_service.adapters import Adapters
 from service_kit.in_memory_adapters import (
     InMemoryPublisher,
     InMemorySecrets,
+    InMemorySidecar,
     InMemoryStateStore,
 )
 from shared_models import Fate, Message, Notification, Verdict
@@ -38,7 +38,7 @@ class InMemoryRedelivery:
 
 def in_memory_adapters() -> Adapters:
     return Adapters(
-        sidecar=nullcontext(),
+        sidecar=InMemorySidecar(),
         store=InMemoryStateStore(),
         publisher=InMemoryPublisher(),
         secrets=InMemorySecrets({"app-api-token": "token"}),

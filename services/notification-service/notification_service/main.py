@@ -16,6 +16,7 @@ from notification_service.undelivered import Undelivered
 from service_kit.refusals import DeadLetterTopic
 from service_kit.service import create_service
 from service_kit.service import serve as serve_service
+from service_kit.settings import read_settings
 
 STATUSES: dict[type[Exception], int] = {
     DeadLetterNotFound: 404,
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
 def serve() -> None:
     """Run the service with the settings of the environment."""
-    serve_service("notification_service.main:create_app", Settings())
+    serve_service("notification_service.main:create_app", read_settings(Settings))
 
 
 if __name__ == "__main__":

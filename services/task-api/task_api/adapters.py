@@ -1,14 +1,13 @@
 """The adapters that task-api runs on: Dapr's, or in-memory ones in unit tests."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from service_kit.ports import Publisher, Secrets, StateStore
+from service_kit.ports import Publisher, Secrets, Sidecar, StateStore
 from task_api.notifier import Notifier
 
 
 class Adapters(NamedTuple):
-    sidecar: AbstractAsyncContextManager[object]
+    sidecar: Sidecar
     store: StateStore
     publisher: Publisher
     changelog: Publisher

@@ -1,10 +1,9 @@
 """task-api in memory, for unit tests."""
 
-from contextlib import nullcontext
-
 from service_kit.in_memory_adapters import (
     InMemoryPublisher,
     InMemorySecrets,
+    InMemorySidecar,
     InMemoryStateStore,
 )
 from shared_models import NotificationReceipt, NotificationRequest, NotificationStatus
@@ -24,7 +23,7 @@ class InMemoryNotifier:
 
 def in_memory_adapters() -> Adapters:
     return Adapters(
-        sidecar=nullcontext(),
+        sidecar=InMemorySidecar(),
         store=InMemoryStateStore(),
         publisher=InMemoryPublisher(),
         changelog=InMemoryPublisher(),

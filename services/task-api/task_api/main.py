@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service_kit.refusals import DeadLetterTopic
 from service_kit.service import create_service
 from service_kit.service import serve as serve_service
+from service_kit.settings import read_settings
 from task_api import dapr_adapters, routes, subscriptions
 from task_api.adapters import Adapters
 from task_api.idempotency import KeyReused, TaskOfKeyDeleted
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None, adapters: Adapters | None = Non
 
 def serve() -> None:
     """Run the service with the settings of the environment."""
-    serve_service("task_api.main:create_app", Settings())
+    serve_service("task_api.main:create_app", read_settings(Settings))
 
 
 if __name__ == "__main__":
