@@ -66,10 +66,11 @@ def _report(arguments: list[str]) -> None:
         prog="python -m faults report", description="Merge runs into TARGET and the page beside it."
     )
     parser.add_argument("target", type=Path)
+    parser.add_argument("--since", action="store_true", help="show the runs beside TARGET's own")
     parser.add_argument("runs", type=Path, nargs="+")
     options = parser.parse_args(arguments)
     try:
-        run = report.write_report(options.target, options.runs)
+        run = report.write_report(options.target, options.runs, since=options.since)
     except (report.CannotReport, OSError, ValueError, KeyError, TypeError) as error:
         sys.exit(f"No report: {error}")
     report.say_on(run)

@@ -194,12 +194,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def as_page(run: Run) -> str:
-    """Return docs/faults.md."""
-    machine = run.machine
+def as_page(run: Run, since: Run | None = None) -> str:
+    """Return docs/faults.md.
+
+    Args:
+        since: a smaller run of later code.
+    """
     injected = sum(fault.injected for fault in run.faults)
     changes = sum(fault.acknowledged for fault in run.faults)
-    seeds = ", ".join(str(seed) for seed in run.seeds)
     wrong = sum(sum(fault.found.values()) + fault.unexpected for fault in run.faults)
     outcome = (
         "Every column that has to be 0 is 0."
@@ -215,17 +217,14 @@ def as_page(run: Run) -> str:
         "",
         markdown(_in_one_piece(table(run))),
         "",
-        f"Measured on {run.date}, commit {run.commit}, with `appendfsync {run.appendfsync}`:"
-        f" {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']},"
-        f" Python {machine['python']}, Dapr {machine['dapr']}, Redis {machine['redis']};"
-        f" {run.steady_changes_a_second} changes a second between the faults; seeds {seeds},"
-        f" {run.seconds // 60} minutes together. This page is generated from"
-        " [faults.json](faults.json).",
+        f"{_measured(run)} This page is generated from [faults.json](faults.json).",
         "",
+        *(_since(since) if since else ()),
         "```",
         "make faults                                                   # two of each, in CI",
         ".venv/bin/python -m faults --kills 25 --others 5 --seed 1 --out 1.json",
         ".venv/bin/python -m faults report docs/faults.json 1.json 2.json 3.json 4.json",
+        ".venv/bin/python -m faults report --since docs/faults.json 5.json 6.json",
         "```",
         "",
         "A seed gives the same faults in the same order after the same pauses, and clients that"
@@ -245,7 +244,7 @@ def as_page(run: Run) -> str:
         f"- **{STRANGE_MESSAGES} messages that nobody invented**: published at once, past the"
         " services, to all three topics: no JSON, no events, times beyond the calendar, 300 and"
         " 9,990 levels deep, numbers of 5,000 digits, 300 KB, other encodings. Each has to be one"
-        f" dead letter, which the run discards; else that is unexpected.{_strange(run)}",
+        f" dead letter, which the run discards; else that is unexpected.{_strange(since or run)}",
         "- **replicas**: two task-apis take the load; one of them, or its sidecar, is killed or"
         " frozen.",
         "",
@@ -282,6 +281,22 @@ def as_page(run: Run) -> str:
     return "\n".join(lines)
 
 
+def _measured(run: Run) -> str:
+    machine = run.machine
+    seeds = ", ".join(str(seed) for seed in run.seeds)
+    return (
+        f"Measured on {run.date}, commit {run.commit}, with `appendfsync {run.appendfsync}`:"
+        f" {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']},"
+        f" Python {machine['python']}, Dapr {machine['dapr']}, Redis {machine['redis']};"
+        f" {run.steady_changes_a_second} changes a second between the faults; seeds {seeds},"
+        f" {run.seconds // 60} minutes together."
+    )
+
+
+def _since(run: Run) -> list[str]:
+    return ["## Since then", "", markdown(_in_one_piece(table(run))), "", _measured(run), ""]
+
+
 def _strange(run: Run) -> str:
     """Return what became of the messages that nobody invented."""
     results = [fault for fault in run.faults if "nobody invented" in fault.name]
@@ -312,11 +327,22 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_report(target: Path, sources: Sequence[Path]) -> Run:
-    """Merge runs into `target` and write the page beside it."""
+def write_report(target: Path, sources: Sequence[Path], *, since: bool = False) -> Run:
+    """Merge runs into `target` and write the page beside it.
+
+    Args:
+        since: the runs are of later code: they are shown beside what `target` has.
+    """
     run = merged([Run.read(source) for source in sources])
-    run.write(target)
-    target.with_suffix(".md").write_text(as_page(run))
+    beside = target.with_stem(f"{target.stem}-since")
+    if since:
+        run.write(beside)
+        page = as_page(Run.read(target), run)
+    else:
+        beside.unlink(missing_ok=True)
+        run.write(target)
+        page = as_page(run)
+    target.with_suffix(".md").write_text(page)
     return run
 
 

@@ -71,6 +71,19 @@ def test_the_page_says_what_is_not_zero(tmp_path: Path) -> None:
     )
 
 
+def test_a_run_of_later_code_is_shown_beside_the_published_one(tmp_path: Path) -> None:
+    published, later = tmp_path / "published.json", tmp_path / "later.json"
+    run(1, result(FIRST, 0.5)).write(published)
+    replace(run(2, result(LAST, 1.5)), commit="def").write(later)
+    write_report(tmp_path / "faults.json", [published])
+    write_report(tmp_path / "faults.json", [later], since=True)
+    page = (tmp_path / "faults.md").read_text()
+    assert page.index(FIRST) < page.index("## Since then") < page.index(LAST)
+    assert "commit def" in page
+    write_report(tmp_path / "faults.json", [published])
+    assert "Since then" not in (tmp_path / "faults.md").read_text()
+
+
 def test_quantiles_are_values_that_were_measured() -> None:
     values = [float(value) for value in range(100, 0, -1)]
     assert (quantile(values, 0.5), quantile(values, 0.99), quantile([7.0], 0.99)) == (50, 99, 7)
