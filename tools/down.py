@@ -7,7 +7,7 @@ import psutil
 
 from tools import processes
 from tools.local_system import STATE, left_behind
-from tools.up import pid_file
+from tools.up import pid_file, supervisor
 
 # It waits itself for what it stops.
 SUPERVISOR_SECONDS = 60
@@ -20,7 +20,7 @@ def main() -> None:
 def stop(state: Path) -> bool:
     """Stop the system with this state, whoever runs it or left it; return whether one ran."""
     try:
-        supervisors = _supervisors(state)
+        supervisors = [process] if (process := supervisor(state)) else []
         processes.stop(supervisors, SUPERVISOR_SECONDS)
         # A supervisor that was killed could not stop what it had started.
         left = left_behind(state)
@@ -29,14 +29,6 @@ def stop(state: Path) -> bool:
         sys.exit(f"Process {error.pid} belongs to another user: stop it as that user.")
     pid_file(state).unlink(missing_ok=True)
     return bool(supervisors or left)
-
-
-def _supervisors(state: Path) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(int(pid_file(state).read_text()))
-        return [process] if "tools.up" in " ".join(process.cmdline()) else []
-    except (OSError, ValueError, psutil.Error):
-        return []
 
 
 if __name__ == "__main__":

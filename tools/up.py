@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from tools.local_system import CannotStart, LocalSystem
 from tools.parts import PartMissing
 from tools.processes import Part, shown
@@ -18,6 +20,15 @@ SOON_SECONDS = 30
 
 def pid_file(state: Path) -> Path:
     return state / "up.pid"
+
+
+def supervisor(state: Path) -> psutil.Process | None:
+    """Return the `make up` that runs the system with this state, if there is one."""
+    try:
+        process = psutil.Process(int(pid_file(state).read_text()))
+        return process if "tools.up" in " ".join(process.cmdline()) else None
+    except (OSError, ValueError, psutil.Error):
+        return None
 
 
 def main() -> None:
@@ -36,6 +47,10 @@ def run(system: LocalSystem) -> bool:
     began = time.monotonic()
     try:
         _write_pid(system)
+    except CannotStart as error:
+        _say(str(error))
+        return False
+    try:
         system.start(progress=lambda line: _say(f"  {line}"))
         _say(_where_to_go(system, time.monotonic() - began))
         keep_running(system)
@@ -79,6 +94,10 @@ def _start_again(system: LocalSystem, part: Part) -> None:
 
 
 def _write_pid(system: LocalSystem) -> None:
+    if other := supervisor(system.state):
+        raise CannotStart(
+            f"It runs already, started by process {other.pid}: `make down` stops that."
+        )
     try:
         system.state.mkdir(parents=True, exist_ok=True)
         pid_file(system.state).write_text(str(os.getpid()))

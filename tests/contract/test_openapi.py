@@ -118,7 +118,7 @@ def test_headers_and_patterns_of_tasks_are_documented() -> None:
     for name in ("get_task", "replace_task", "patch_task", "set_task_status"):
         assert "ETag" in tasks[name]["responses"]["200"]["headers"]
         parameters = {each["name"]: each["schema"] for each in tasks[name]["parameters"]}
-        for header in ("if-match", "if-none-match"):
+        for header in ("If-Match", "If-None-Match"):
             pattern = re.compile(parameters[header]["pattern"])
             assert pattern.fullmatch('W/"1", "2"')
             assert not pattern.fullmatch("1")

@@ -298,7 +298,6 @@ def in_lines(name: str, values: list[str]) -> Header:
 IF_MATCH_OF_VERSION_1 = [
     ['"1"'],
     ["*"],
-    [" * "],
     ['"7", "1"'],
     ['"7","1"'],
     ['"7"', '"1"'],
@@ -330,7 +329,7 @@ def test_what_if_match_does_not_name_is_neither_changed_nor_read(
     assert api.get(url).json() == task
 
 
-IF_NONE_MATCH_OF_VERSION_1 = [*IF_MATCH_OF_VERSION_1, ['W/"1"'], ['"7"', ' W/"1" ,']]
+IF_NONE_MATCH_OF_VERSION_1 = [*IF_MATCH_OF_VERSION_1, ['W/"1"'], ['"7"', ', W/"1" ,']]
 
 
 @pytest.mark.parametrize("lines", IF_NONE_MATCH_OF_VERSION_1)

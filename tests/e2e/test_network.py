@@ -1,6 +1,5 @@
 """One machine is enough: no other network, and nobody on it gets in."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,10 +56,9 @@ def test_nothing_listens_to_other_machines(system: LocalSystem) -> None:
     assert {each.ip for each in others} == {"127.0.0.1"}
 
 
-def test_a_healthy_sidecar_reports_no_error(system: LocalSystem) -> None:
+def test_no_sidecar_looks_for_a_placement_service(system: LocalSystem) -> None:
+    """It would report four times a second that there is none."""
     for app_id in system.ports.apps:
-        log = system.log(f"{app_id}-sidecar").read_text()
-        assert "placement" not in "".join(
-            line for line in log.splitlines() if "level=error" in line
-        ), app_id
-        assert os.path.getsize(system.log(app_id)) < 10_000_000
+        lines = system.log(f"{app_id}-sidecar").read_text().splitlines()
+        assert lines
+        assert not [line for line in lines if "level=error" in line and "placement" in line]

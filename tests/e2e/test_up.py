@@ -14,7 +14,7 @@ from tests.eventually import eventually
 from tools import down
 from tools.local_system import ROOT, LocalSystem, left_behind
 from tools.ports import Ports
-from tools.up import pid_file
+from tools.up import pid_file, supervisor
 
 PROGRAM = """
 import sys
@@ -23,6 +23,19 @@ from tools.local_system import LocalSystem
 from tools.up import run
 
 sys.exit(0 if run(LocalSystem.for_test(Path(sys.argv[1]))) else 1)
+"""
+# As the first, on its ports.
+AGAIN = """
+import sys
+from pathlib import Path
+from tools.local_system import LocalSystem
+from tools.ports import Ports
+from tools.run_file import RunFile
+from tools.up import run
+
+state = Path(sys.argv[1])
+ports = Ports.of_run_file(RunFile(state / "dapr.yaml").content)
+sys.exit(0 if run(LocalSystem(state, state / "dapr.yaml", ports)) else 1)
 """
 
 
@@ -90,6 +103,19 @@ def test_stopping_during_a_start_leaves_nothing(tmp_path: Path, after: str, how:
         assert "Traceback" not in up.said()
         assert left_behind(tmp_path) == []
         assert not pid_file(tmp_path).exists()
+
+
+def test_a_second_make_up_leaves_the_first_alone(tmp_path: Path) -> None:
+    with _up(tmp_path) as up:
+        eventually(lambda: "Ready in" in up.said(), within=90)
+        second = subprocess.run(
+            [sys.executable, "-c", AGAIN, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert second.returncode == 1
+        assert f"It runs already, started by process {up.process.pid}" in second.stdout
+        assert up.process.poll() is None
+        assert supervisor(tmp_path)
+        up.system().wait_until_ready("task-api")
 
 
 def test_what_a_killed_make_up_left_is_stopped_by_make_down(tmp_path: Path) -> None:

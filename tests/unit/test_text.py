@@ -40,7 +40,7 @@ def test_every_other_character_is_kept_as_it_was_typed(text: str) -> None:
 )
 def test_a_notification_shows_a_title_as_it_was_typed(text: str) -> None:
     title = TaskCreate(title=text).title
-    assert completed("a:2", _event(title)).message == f"Task '{text}' has been completed"
+    assert completed("1", _event(title)).message == f"Task '{text}' has been completed"
 
 
 @given(any_text | accents)
@@ -66,7 +66,7 @@ def test_what_was_stored_before_a_rule_is_read_edited_and_notified() -> None:
     edited = TaskPatch(priority=3).applied_to(task)
     assert (edited.title, edited.assignee, edited.priority) == ("two\nlines", task.assignee, 3)
     assert TaskPatch.model_validate({"priority": None}).applied_to(task).priority == 1
-    request = completed("a:2", TaskEvent.of(task, TaskEventType.COMPLETED))
+    request = completed("1", TaskEvent.of(task, TaskEventType.COMPLETED))
     assert request.message == "Task 'two\nlines' has been completed"
     assert request.recipient == "ann\x85é"
 

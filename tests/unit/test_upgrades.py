@@ -1,6 +1,7 @@
 """While services are upgraded, old replicas work beside new ones, on the same documents."""
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -64,6 +65,16 @@ async def test_a_change_of_a_newer_replica_is_announced_as_stored() -> None:
         await world.replica().announcements.handle(intent)
     (event,) = world.broker.of("task-events")
     assert event.data["from_the_future"] == 1
+
+
+async def test_a_name_that_was_stored_in_another_form_is_found() -> None:
+    world = World()
+    task = await world.replica().create(TaskCreate(title="a", assignee="Zoë"))
+    document = world.read(task.id)
+    document["task"]["assignee"] = unicodedata.normalize("NFD", "Zoë")
+    world.write(task.id, document)
+    page = await world.replica().find(10, None, assignee="Zoë")
+    assert [each.id for each in page.items] == [task.id]
 
 
 class TaskCreateOfLater(TaskCreate):

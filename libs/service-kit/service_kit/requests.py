@@ -19,9 +19,6 @@ from service_kit.json_text import read_json
 from service_kit.media_types import TypedBodyRoute
 from service_kit.problems import problem
 
-LIST_FIELDS = {b"if-match", b"if-none-match"}
-"""Header fields whose lines are the parts of one list (RFC 9110, 5.3). Others come in one line."""
-
 
 def _digits(value: object) -> object:
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
@@ -56,7 +53,7 @@ class ApiRoute(TypedBodyRoute):
     """A route that refuses what it has no parameter for, and takes JSON by the letter.
 
     A query parameter that the route does not know, or that comes twice, is 422; so is a body that
-    `read_json` refuses. A header field of the route that comes twice is 400, unless it is a list.
+    `read_json` refuses. A header field that is a parameter of the route and comes twice is 400.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -69,8 +66,10 @@ class ApiRoute(TypedBodyRoute):
             if request.scope["query_string"]:
                 _check_query(request, parameters)
             if fields:
-                request.scope["headers"] = _in_one_line_each(request.scope, fields)
-            return await handle(_JsonRequest(request.scope, request.receive))
+                _check_header(request, fields)
+            if self.body_field:
+                request = _JsonRequest(request.scope, request.receive)
+            return await handle(request)
 
         return checked
 
@@ -123,14 +122,9 @@ def _check_query(request: Request, known: list[str]) -> None:
         )
 
 
-def _in_one_line_each(scope: Scope, fields: set[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the header of a request with each of `fields` in one line."""
-    header: list[tuple[bytes, bytes]] = scope["headers"]
-    counts = Counter(name for name, _ in header if name in fields)
-    repeated = [name for name, count in counts.items() if count > 1]
-    for name in repeated:
-        if name not in LIST_FIELDS:
-            raise HTTPException(400, f"The header field {name.decode().title()} must come once.")
-        line = b", ".join(value for other, value in header if other == name)
-        header = [*((other, value) for other, value in header if other != name), (name, line)]
-    return header
+def _check_header(request: Request, known: set[bytes]) -> None:
+    found = [name for name, _ in request.scope["headers"] if name in known]
+    if len(found) > 1:
+        for name, count in Counter(found).items():
+            if count > 1:
+                raise HTTPException(400, f"The field {name.decode()} of the header must come once.")

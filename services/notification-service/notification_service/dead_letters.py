@@ -137,7 +137,10 @@ class DeadLetters:
 
     async def _page(self, limit: int, cursor: str | None, reason: str | None) -> Page[KeptLetter]:
         return await self._records.newest_first(
-            limit, cursor, wanted=lambda letter: reason in (None, letter.reason)
+            limit,
+            cursor,
+            wanted=lambda letter: reason in (None, letter.reason),
+            filters=(reason,),
         )
 
     async def _get(self, id: str) -> KeptLetter:

@@ -159,7 +159,7 @@ async def stream_activity(
 async def get_preferences(user: User, preferences: ThePreferences) -> Response:
     """Get what the person has set."""
     settings = await preferences.get(user)
-    return Response(status_code=204) if settings is None else _as_set(settings)
+    return Response(status_code=204) if settings is None else _json_of(settings)
 
 
 @router.put("/preferences/{user:text}", tags=["preferences"], response_model=dict[str, Any])
@@ -174,7 +174,7 @@ async def put_preferences(
 ) -> Response:
     """Replace the person's settings, any JSON object of up to 64 KB."""
     await preferences.put(user, settings)
-    return _as_set(settings)
+    return _json_of(settings)
 
 
 @router.get("/dead-letters", tags=["dead letters"], response_model=Page[DeadLetter])
@@ -249,6 +249,6 @@ def _json(model: BaseModel) -> Response:
     return Response(model.model_dump_json(), media_type="application/json")
 
 
-def _as_set(settings: dict[str, Any]) -> Response:
+def _json_of(settings: dict[str, Any]) -> Response:
     # In ASCII, as settings from before the rules of `read_json` may have halves of characters.
     return Response(json.dumps(settings), media_type="application/json")

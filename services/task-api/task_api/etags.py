@@ -2,6 +2,7 @@
 
 import re
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from shared_models import Task
@@ -9,9 +10,22 @@ from shared_models import Task
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[\t ,]*(?:{_ENTITY_TAG}[\t ]*(?:,[\t ,]*|\Z))+")
 """Members may be empty, which add nothing (RFC 9110, 5.6.1); one must not be."""
-PATTERN = rf"^([\t ]*\*[\t ]*|[\t ,]*({_ENTITY_TAG}[\t ]*(,[\t ,]*|$))+)$"
-"""The same, and `*`, for the OpenAPI document."""
 ANY = "*"
+PATTERN = rf"^([\t ]*\*[\t ]*|[\t ,]*({_ENTITY_TAG}[\t ]*(,[\t ,]*|$))+)$"
+DOCUMENTED = {
+    "parameters": [
+        {
+            "in": "header",
+            "name": name,
+            "required": False,
+            "description": f"Only if the task has {which} of these ETags; `*` is any.",
+            "schema": {"type": "string", "pattern": PATTERN, "examples": ['"3"']},
+        }
+        for name, which in (("If-Match", "one"), ("If-None-Match", "none"))
+    ]
+}
+"""The preconditions of a route, for the OpenAPI document alone: as a parameter of the route, each
+would take a tenth of the time of a GET."""
 
 
 def etag(task: Task) -> str:
@@ -31,6 +45,10 @@ class Preconditions:
         self._if_match = _parse(if_match, "If-Match")
         self._if_none_match = _parse(if_none_match, "If-None-Match")
 
+    @classmethod
+    def of(cls, header: Headers) -> "Preconditions":
+        return cls(_list(header, "if-match"), _list(header, "if-none-match"))
+
     def allow_change(self, task: Task) -> bool:
         """Return whether the version is one that the client will change."""
         return self.allow_read(task) and not self.has_version(task)
@@ -48,6 +66,11 @@ class Preconditions:
 
 def _opaque(tag: str) -> str:
     return tag.removeprefix("W/")
+
+
+def _list(header: Headers, name: str) -> str | None:
+    """Return a field whose lines are the parts of one list (RFC 9110, 5.3)."""
+    return ", ".join(header.getlist(name)) if name in header else None
 
 
 def _parse(header: str | None, name: str) -> set[str] | None:

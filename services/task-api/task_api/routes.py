@@ -9,20 +9,13 @@ from service_kit.openapi import Responses, problems
 from service_kit.requests import ApiRoute, Cursor, InDigits, Limit
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskPatch, TaskStatus
 from shared_models.text import Name
-from task_api.etags import PATTERN, Preconditions, etag
-from task_api.tasks import Tasks
+from task_api.etags import DOCUMENTED, Preconditions, etag
+from task_api.tasks import Precondition, Tasks
 
 router = APIRouter(tags=["tasks"], route_class=ApiRoute)
 
 
 TaskId = Annotated[str, Path(description="The id that the task got when it was made.")]
-ETags = Annotated[str, Field(json_schema_extra={"pattern": PATTERN, "examples": ['"3"']})]
-IfMatch = Annotated[
-    ETags | None, Header(description="Only if the task has one of these ETags; `*` is any.")
-]
-IfNoneMatch = Annotated[
-    ETags | None, Header(description="Only if the task has none of these ETags; `*` is any.")
-]
 MergePatch = Annotated[TaskPatch, Body(media_type="application/merge-patch+json")]
 IdempotencyKey = Annotated[
     Annotated[str, Field(min_length=1, max_length=255)] | None,
@@ -81,66 +74,50 @@ async def list_tasks(
     "/tasks/{task_id}",
     response_model=Task,
     responses={**OF_ONE_TASK, 304: {"description": "The client has it.", "headers": ETAG}},
+    openapi_extra=DOCUMENTED,
 )
-async def get_task(
-    task_id: TaskId, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
-) -> Response:
+async def get_task(task_id: TaskId, request: Request) -> Response:
     """Get a task, with its ETag; 304 to who has that version already."""
-    wanted = Preconditions(if_match, if_none_match)
-    task = await _tasks(request).get(task_id, wanted.allow_read)
-    if wanted.has_version(task):
+    asked = Preconditions.of(request.headers)
+    task = await _tasks(request).get(task_id, asked.allow_read)
+    if asked.has_version(task):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return _answer(task)
 
 
-@router.put("/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK)
-async def replace_task(
-    task_id: TaskId,
-    wanted: TaskCreate,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+@router.put(
+    "/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK, openapi_extra=DOCUMENTED
+)
+async def replace_task(task_id: TaskId, wanted: TaskCreate, request: Request) -> Response:
     """Replace the editable fields; those left out get their defaults."""
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, allowed))
+    return _answer(await _tasks(request).edit(task_id, lambda _: wanted, _allowed(request)))
 
 
-@router.patch("/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK)
-async def patch_task(
-    task_id: TaskId,
-    patch: MergePatch,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+@router.patch(
+    "/tasks/{task_id}", response_model=Task, responses=OF_ONE_TASK, openapi_extra=DOCUMENTED
+)
+async def patch_task(task_id: TaskId, patch: MergePatch, request: Request) -> Response:
     """Change some fields: those left out stay, and null resets to the default.
 
     The body may come as `application/json`, too.
     """
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).edit(task_id, patch.applied_to, allowed))
+    return _answer(await _tasks(request).edit(task_id, patch.applied_to, _allowed(request)))
 
 
-@router.put("/tasks/{task_id}/status", response_model=Task, responses=OF_ONE_TASK)
-async def set_task_status(
-    task_id: TaskId,
-    status: TaskStatus,
-    request: Request,
-    if_match: IfMatch = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+@router.put(
+    "/tasks/{task_id}/status", response_model=Task, responses=OF_ONE_TASK, openapi_extra=DOCUMENTED
+)
+async def set_task_status(task_id: TaskId, status: TaskStatus, request: Request) -> Response:
     """Set the status; the status that the task has already changes and announces nothing."""
-    allowed = Preconditions(if_match, if_none_match).allow_change
-    return _answer(await _tasks(request).set_status(task_id, status, allowed))
+    return _answer(await _tasks(request).set_status(task_id, status, _allowed(request)))
 
 
-@router.delete("/tasks/{task_id}", status_code=204, responses=problems(404, 412))
-async def delete_task(
-    task_id: TaskId, request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
-) -> None:
+@router.delete(
+    "/tasks/{task_id}", status_code=204, responses=problems(404, 412), openapi_extra=DOCUMENTED
+)
+async def delete_task(task_id: TaskId, request: Request) -> None:
     """Delete a task; reads answer 404 at once."""
-    await _tasks(request).delete(task_id, Preconditions(if_match, if_none_match).allow_change)
+    await _tasks(request).delete(task_id, _allowed(request))
 
 
 @router.get("/tasks/{task_id}/history", response_model=Page[TaskEvent], responses=problems(404))
@@ -152,6 +129,10 @@ async def get_task_history(task_id: TaskId, request: Request) -> Response:
 def _tasks(request: Request) -> Tasks:
     tasks: Tasks = request.state.tasks
     return tasks
+
+
+def _allowed(request: Request) -> Precondition:
+    return Preconditions.of(request.headers).allow_change
 
 
 def _answer(task: Task, status: int = 200, **headers: str) -> Response:
