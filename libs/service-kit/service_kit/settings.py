@@ -64,7 +64,7 @@ class ServiceSettings(BaseSettings):
     drain_for: timedelta = timedelta(0)
     """How long to go on answering after SIGTERM, for those who send requests to notice."""
     cors_origins: Origins = ()
-    """Pages of these origins may call the service: `https://app.example,http://localhost:3000`, or
+    """Pages of these origins may call the service: `https://app.example,https://other.example`, or
     `*` for all."""
     log_json: bool = True
     log_level: LogLevel = "INFO"
