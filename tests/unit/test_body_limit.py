@@ -26,7 +26,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "size", "status"), [("/tasks", TOO_LARGE, 413), ("/no", 900_000, 404)]
+    ("path", "size", "status"), [("/tasks", TOO_LARGE, 413), ("/no", 900_000, 404), ("/tasks?x=%FF", 5_000_000, 413)]
 )
 def test_a_client_that_sends_all_before_it_reads_gets_its_answer(
     url: str, path: str, size: int, status: int
@@ -51,6 +51,24 @@ def test_a_client_that_announces_nothing_gets_its_answer(url: str) -> None:
 def test_a_client_that_asks_before_it_sends_is_answered_at_once(url: str) -> None:
     answer = _exchange(url, b"Content-Length: %d\r\nExpect: 100-continue" % TOO_LARGE, [])
     assert b" 413 " in answer.splitlines()[0]
+
+
+@pytest.mark.parametrize("fields", [b"Expect: 100-continue\r\n", b""])
+def test_an_answer_before_the_body_was_read_ends_the_connection(url: str, fields: bytes) -> None:
+    """What comes of the body then would be taken for the next request."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=20) as connection:
+        connection.sendall(
+            b"POST /tasks HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n"
+            % (fields, TOO_LARGE)
+        )
+        if not fields:
+            connection.sendall(b"x" * TOO_LARGE)
+        answer = b""
+        while some := connection.recv(65_536):
+            answer += some
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
 
 
 def _exchange(url: str, fields: bytes, parts: list[bytes]) -> bytes:

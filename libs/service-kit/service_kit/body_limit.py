@@ -19,7 +19,8 @@ class BodyLimit:
 
     Whoever is answered early gets that answer. A client may send all of its body before it reads,
     and would find the connection reset where the server closed it with something unread. So the
-    rest is read and thrown away before the answer ends, up to 100 MB and for up to 10 s.
+    rest is read and thrown away before the answer ends, up to 100 MB and for up to 10 s. The
+    connection is closed then: what is left of the body would be taken for the next request.
 
     FastAPI's `max_body_size` answers what is announced as too large in plain text, whatever the
     handlers of errors say, and cannot leave a route without a bound.
@@ -68,7 +69,8 @@ class _Body:
         self._send = send
         self._most_bytes = most_bytes
         self._received = 0
-        self._arriving = reads_on
+        self._is_read = False
+        self._reads_on = reads_on
         self.too_large = f"The body has more than {most_bytes} bytes."
 
     async def receive(self) -> Message:
@@ -78,8 +80,10 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and not self._is_read:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
         ends = message["type"] == "http.response.body" and not message.get("more_body")
-        if ends and self._arriving:
+        if ends and self._reads_on and not self._is_read:
             await self._send({**message, "more_body": True})
             await self._read_on()
             message = {"type": "http.response.body"}
@@ -88,12 +92,12 @@ class _Body:
     async def _read_on(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_ON_FOR.total_seconds()):
-                while self._arriving and self._received < READ_ON_BYTES:
+                while not self._is_read and self._received < READ_ON_BYTES:
                     await self._next()
 
     async def _next(self) -> Message:
         message = await self._receive()
         self._received += len(message.get("body", b""))
         if not message.get("more_body"):
-            self._arriving = False
+            self._is_read = True
         return message

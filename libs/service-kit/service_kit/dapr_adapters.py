@@ -17,7 +17,7 @@ from grpc import StatusCode
 
 from service_kit.micro_batches import MicroBatches
 from service_kit.needs import Component, Offer, Subscription, is_raw
-from service_kit.ports import Conflict, Stored, Unavailable
+from service_kit.ports import Conflict, Stored, Unavailable, refuse_too_large
 from shared_models import CloudEvent
 
 log = structlog.get_logger()
@@ -31,8 +31,8 @@ _FIRST_WRITE = StateOptions(
 ).get_proto()
 
 
-class TooLarge(Unavailable):
-    """The question or its answer has more bytes than the sidecar handles at once."""
+class _TooMuchAtOnce(Unavailable):
+    """The question or its answer has more bytes than the sidecar handles in one call."""
 
 
 class DaprSidecar:
@@ -87,7 +87,7 @@ class DaprSidecar:
         except TimeoutError as error:
             raise Unavailable(f"{what}: no answer within {self._timeout} s") from error
         except DaprGrpcError as error:
-            kind = TooLarge if error.code() is StatusCode.RESOURCE_EXHAUSTED else Unavailable
+            kind = _TooMuchAtOnce if error.code() is StatusCode.RESOURCE_EXHAUSTED else Unavailable
             raise kind(f"{what}: {error.details()}") from error
         except (DaprInternalError, aiohttp.ClientError) as error:
             raise Unavailable(f"{what}: {error}") from error
@@ -203,6 +203,7 @@ class DaprStateStore:
     async def save(
         self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
     ) -> None:
+        refuse_too_large(key, value)
         await self._saves.submit(_Save(key, value, etag, ttl))
 
     async def delete(self, key: str, etag: str) -> None:
@@ -225,7 +226,7 @@ class DaprStateStore:
                 f"get from {self._component}",
                 lambda client: client.get_bulk_state(self._component, unique, parallelism=64),
             )
-        except TooLarge:
+        except _TooMuchAtOnce:
             if len(unique) == 1:
                 raise
             half = len(keys) // 2

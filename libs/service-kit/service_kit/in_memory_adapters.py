@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from service_kit.needs import Offer
-from service_kit.ports import Conflict, Stored
+from service_kit.ports import Conflict, Stored, refuse_too_large
 from shared_models import CloudEvent
 
 
@@ -24,6 +24,7 @@ class InMemoryStateStore:
     async def save(
         self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
     ) -> None:
+        refuse_too_large(key, value)
         present = self.values.get(key)
         if (present.etag if present else None) != etag:
             raise Conflict(f"{key!r} does not have ETag {etag!r}")

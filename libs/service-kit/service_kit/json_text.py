@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 MOST_DEPTH = 32
@@ -63,9 +64,13 @@ def _integer(text: str) -> int | float:
 
 
 def _fraction(text: str) -> float:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number has more than {MOST_DIGITS} digits")
     number = float(text)
     if math.isinf(number):
         raise ValueError("a number is too large")
+    if Decimal(text) != Decimal(repr(number)):
+        raise ValueError(f"a number has more digits than are kept, which are {number!r}")
     return number
 
 

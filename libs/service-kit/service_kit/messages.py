@@ -63,7 +63,7 @@ def complaints(error: ValidationError) -> str:
     """Return what is wrong and where, without the input, which may be anything."""
     return "; ".join(
         f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-        for each in error.errors(include_url=False, include_context=False, include_input=False)
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:10]
     )
 
 

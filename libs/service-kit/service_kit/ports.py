@@ -24,6 +24,19 @@ class Unavailable(Exception):
     """A part that this request needs does not answer. What was asked for may still take effect."""
 
 
+class TooLarge(Exception):
+    """A value has more bytes than a sidecar takes at once, however often it is asked."""
+
+
+MOST_BYTES = 2_500_000
+"""Of a value. With others in the same call it stays below the 4 MiB that a sidecar takes."""
+
+
+def refuse_too_large(key: str, value: bytes) -> None:
+    if len(value) > MOST_BYTES:
+        raise TooLarge(f"{key!r} would have {len(value)} bytes, more than {MOST_BYTES}.")
+
+
 class Stored(NamedTuple):
     """A value and the ETag that a save has to name to replace it."""
 
@@ -52,6 +65,7 @@ class StateStore(Protocol):
         A save that finds its own value stored already may count as done.
 
         Raises:
+            TooLarge: the value has more than `MOST_BYTES`.
             Conflict: the key has another ETag, or exists although `etag` is None.
         """
         ...

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_LATER = {"Retry-After": "2"}
+MOST_ERRORS = 10
+"""That an answer tells; a request can have any number."""
 
 
 class Invalid(BaseModel):
@@ -83,11 +85,14 @@ def answer_with_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) 
     def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         # Pydantic's report repeats the input, which may be anything; say only where and what.
+        found = error.errors()
         errors = [
             {"location": ".".join(str(part) for part in each["loc"]), "message": _message(each)}
-            for each in error.errors()
+            for each in found[:MOST_ERRORS]
         ]
         detail = "; ".join(f"{each['location']}: {each['message']}" for each in errors)
+        if more := len(found) - len(errors):
+            detail += f"; and {more} more"
         return problem(422, detail, errors=errors)
 
     def refused(request: Request, error: Exception) -> Response:

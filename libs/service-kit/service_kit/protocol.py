@@ -25,6 +25,10 @@ class ProblemProtocol(HttpToolsProtocol):
         if self._too_large() and not self.transport.is_closing():
             self.send_400_response("")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # White space around a value is none of it (RFC 9110, 5.5); the parser leaves what follows.
+        super().on_header(name, value.strip(b" \t"))
+
     def on_headers_complete(self) -> None:
         lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
         self._bytes_before_body = len(self.url) + lines

@@ -75,18 +75,27 @@ class ApiRoute(TypedBodyRoute):
 
 
 class ReadableUrl:
-    """Answers 400 to a request whose path or query is no UTF-8, so that nothing has that name."""
+    """Answers 400 to a request for what nothing of ours has as its name.
+
+    That is a path or a query that is no UTF-8, and a path that ends with a line break: the router
+    would pass over that, and take it for the path without it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for part in (scope.get("raw_path") or b"", scope["query_string"]):
-                if b"%" in part and not _is_utf_8(unquote_to_bytes(part)):
-                    await problem(400, "The URL is not UTF-8.")(scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and (fault := _fault_of_url(scope)):
+            await problem(400, fault)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _fault_of_url(scope: Scope) -> str | None:
+    for part in (scope.get("raw_path") or b"", scope["query_string"]):
+        if b"%" in part and not _is_utf_8(unquote_to_bytes(part)):
+            return "The URL is not UTF-8. Encode its characters as UTF-8 before the percent signs."
+    return "The path must not end with a line break." if scope["path"].endswith("\n") else None
 
 
 def _is_utf_8(text: bytes) -> bool:

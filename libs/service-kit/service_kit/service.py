@@ -86,10 +86,11 @@ def create_service(
         swagger_ui_parameters={"validatorUrl": None},
     )
     app.router.route_class = ApiRoute
-    app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(ReadableUrl)
     app.add_middleware(OneHost)
+    # Around those that answer without reading the body.
+    app.add_middleware(BodyLimit, exempt=CALLBACKS)
     app.add_middleware(TraceContext)
     let_pages_call(app, settings.cors_origins)
     answer_with_problems(app, statuses)

@@ -63,7 +63,15 @@ Line = Annotated[
 """Short text on a single line: a title, an app-id."""
 
 
-_InNfc = BeforeValidator(lambda value: nfc(value) if isinstance(value, str) else value)
+_MOST_NORMALIZED = 1_000
+"""Characters. What has more is too long in any form, and would take time as their square."""
+
+
+def _in_nfc(value: object) -> object:
+    return nfc(value) if isinstance(value, str) and len(value) <= _MOST_NORMALIZED else value
+
+
+_InNfc = BeforeValidator(_in_nfc)
 Name = Annotated[Line, _InNfc]
 """A line that is compared with others, such as a person's name, in the form that `nfc` returns."""
 KnownName = Annotated[ShortText, _InNfc]

@@ -22,7 +22,9 @@ class Preferences:
         self._store = store
 
     async def get(self, user: str) -> Settings | None:
-        stored = await self._store.get(_key(user)) or await self._store.get(_key_by_digest(user))
+        stored = await self._store.get(_key(user))
+        if stored is None and key_part(user) != user:
+            stored = await self._store.get(_key_by_digest(user))
         if stored is None:
             return None
         # What is no number to JSON may have been stored all the same.
@@ -35,10 +37,10 @@ class Preferences:
         Raises:
             PreferencesTooLarge: as JSON they have more than 64 KB.
         """
-        value = json.dumps(settings, ensure_ascii=False).encode()
+        value = json.dumps(settings, ensure_ascii=False, separators=(",", ":")).encode()
         if len(value) > MOST_BYTES:
             raise PreferencesTooLarge(
-                f"The settings have {len(value)} bytes; a person may store {MOST_BYTES}."
+                f"The settings have {len(value)} bytes, without white space; {MOST_BYTES} are fine."
             )
         while True:
             stored = await self._store.get(_key(user))
@@ -55,5 +57,5 @@ def _key(user: str) -> str:
 
 
 def _key_by_digest(user: str) -> str:
-    """Return where settings may stand that were stored before long and odd names had a mark."""
-    return f"preferences-{user if key_part(user) == user else digest(user)}"
+    """Return where settings stand that were stored before long and odd names had a mark."""
+    return f"preferences-{digest(user)}"

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from types import TracebackType
 from weakref import WeakValueDictionary
 
@@ -59,6 +60,7 @@ class Tasks:
         async with self._in_time():
             while True:
                 reserved, record = await self._ids.take(), None
+                moment = now()  # of the place, so that lists are in this order
                 if idempotency_key is not None:
                     try:
                         claim = await self._keys.claim(idempotency_key, wanted, reserved.id)
@@ -70,7 +72,7 @@ class Tasks:
                         return claim.task
                     record = claim.record
                 try:
-                    return await self._create(reserved, wanted, record)
+                    return await self._create(reserved, moment, wanted, record)
                 except Conflict:
                     continue  # barred after a long pause: the id is spent
 
@@ -151,8 +153,9 @@ class Tasks:
 
         await self._change(task_id, change, precondition)
 
-    async def _create(self, reserved: ReservedId, wanted: TaskCreate, record: str | None) -> Task:
-        moment = now()
+    async def _create(
+        self, reserved: ReservedId, moment: datetime, wanted: TaskCreate, record: str | None
+    ) -> Task:
         task = Task(id=reserved.id, created_at=moment, updated_at=moment, version=1, **dict(wanted))
         document = TaskDocument(places=reserved.places, idempotency_record=record).changed(
             task, TaskEventType.CREATED
