@@ -106,6 +106,20 @@ def test_a_bad_query_is_refused(api: Client, query: str) -> None:
     assert is_problem(api.get(f"/tasks?{query}"), 422)
 
 
+@pytest.mark.parametrize("path", ["/tasks%0A", "/tasks/a/history%0a", "/health%0A", "/%0A"])
+def test_a_path_with_a_line_break_behind_it_is_no_other_path(api: Client, path: str) -> None:
+    assert is_problem(api.get(path), 400)
+
+
+def test_an_answer_does_not_grow_with_the_number_of_faults(api: Client) -> None:
+    body = {"title": "a", **{f"field {number}": 1 for number in range(5_000)}}
+    query = "&".join(f"field{number}=1" for number in range(1_000))
+    for answer in (api.post("/tasks", json=body), api.get(f"/tasks?{query}")):
+        assert is_problem(answer, 422)
+        assert "990 more" in answer.json()["detail"]
+        assert len(answer.content) < 10_000
+
+
 @pytest.mark.parametrize("url", ["/tasks/%FF", "/%C3", "/tasks?assignee=%FF", "/tasks/%ED%A0%80"])
 def test_a_url_that_is_no_utf_8_is_refused(api: Client, url: str) -> None:
     assert is_problem(api.get(url), 400)

@@ -338,6 +338,24 @@ def test_what_comes_before_the_body_has_a_bound(
     assert is_refused(service, request_, status)
 
 
+@pytest.mark.parametrize("key", [b"k", b"k ", b"k\t", b"  k  "])
+def test_white_space_around_a_field_is_none_of_its_value(service: Served, key: bytes) -> None:
+    body = b'{"title": "once"}'
+    head = (
+        b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"Idempotency-Key:%b\r\nContent-Length: %d\r\n\r\n" % (key, len(body))
+    )
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as peer:
+        peer.sendall(head + body)
+        response = HTTPResponse(peer)
+        response.begin()
+        task = json.loads(response.read())
+    again = service.client.post(
+        "/tasks", content=body, headers={"Idempotency-Key": "k", "Content-Type": "application/json"}
+    )
+    assert again.json() == task
+
+
 def test_many_requests_on_one_connection_are_no_long_one(service: Served) -> None:
     head = b"GET /health HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * (MOST_BYTES // 2))
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as peer:

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from service_kit.ports import Conflict, Stored
+from service_kit.ports import MOST_BYTES, Conflict, Stored, TooLarge
 from tests.contract.conftest import Ports
 
 
@@ -28,6 +28,13 @@ async def test_a_key_that_was_never_saved_has_nothing(ports: Ports, key: str) ->
 @pytest.mark.parametrize("value", [b'{"a": 1}', b"[]", b"text", b'"\xc3\xa9"', b"{" * 100_000])
 async def test_a_saved_value_is_got_back_byte_by_byte(ports: Ports, key: str, value: bytes) -> None:
     assert (await saved(ports, key, value)).value == value
+
+
+async def test_a_value_that_no_sidecar_takes_is_refused_for_good(ports: Ports, key: str) -> None:
+    largest, too_large = b"x" * MOST_BYTES, b"x" * (MOST_BYTES + 1)
+    with pytest.raises(TooLarge):
+        await ports.store.save(key, too_large, None)
+    assert (await saved(ports, key, largest)).value == largest
 
 
 async def test_keys_that_differ_in_case_alone_are_two_keys(ports: Ports, key: str) -> None:

@@ -326,6 +326,25 @@ async def test_an_intent_that_is_still_open_is_said_again_beside_one_that_is_bro
     assert [each["task_id"] for each in again.data["intents"]] == ["not there yet"]
 
 
+async def test_a_list_is_in_order_of_creation_also_where_a_key_is_claimed_slowly() -> None:
+    class SlowForKeys(InMemoryStateStore):
+        async def save(
+            self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+        ) -> None:
+            if key.startswith("idempotency-"):
+                await asyncio.sleep(0.02)
+            await super().save(key, value, etag, ttl)
+
+    publisher = InMemoryPublisher()
+    tasks = Tasks(SlowForKeys(), publisher, publisher, Settings())
+    keys = ["slow", None, "slower", None]
+    await asyncio.gather(*(tasks.create(TaskCreate(title="a"), key) for key in keys))
+    listed = (await tasks.find(10, None)).items
+    assert [task.created_at for task in listed] == sorted(
+        (task.created_at for task in listed), reverse=True
+    )
+
+
 async def eventually_gone(store: InMemoryStateStore, task_id: str) -> None:
     async with asyncio.timeout(2):
         while f"task-{task_id}" in store.values:  # noqa: ASYNC110, a dict has nothing to wait for

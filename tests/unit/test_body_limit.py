@@ -26,7 +26,8 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "size", "status"), [("/tasks", TOO_LARGE, 413), ("/no", 900_000, 404), ("/tasks?x=%FF", 5_000_000, 413)]
+    ("path", "size", "status"),
+    [("/tasks", TOO_LARGE, 413), ("/no", 900_000, 404), ("/tasks?x=%FF", 5_000_000, 413)],
 )
 def test_a_client_that_sends_all_before_it_reads_gets_its_answer(
     url: str, path: str, size: int, status: int

@@ -220,6 +220,18 @@ def test_an_event_that_json_cannot_give_back_is_shown_as_it_came(
         assert letter["payload"] == event.decode()
 
 
+def test_an_event_that_is_too_large_to_be_stored_is_a_dead_letter(system: InMemorySystem) -> None:
+    grows = as_json({**COMPLETED, "type": "task.updated", "data": {}})
+    data = {**DATA, "event_type": "task.updated", "more": "@"}
+    numbers = b"[" + b",".join([b"1e9"] * 400_000) + b"]"  # stored as 1000000000.0
+    data_text = as_json(data).replace(b'"@"', numbers)
+    system.add("task-events", grows.replace(b"{}", data_text))
+    system.deliver()
+    (letter,) = system.letters()
+    assert letter["app_id"] == NOTIFICATIONS
+    assert "TooLarge" in letter["reason"]
+
+
 def test_a_message_of_another_topic_goes_to_none_of_ours(system: InMemorySystem) -> None:
     system.add(DEAD, as_json({**COMPLETED, "pubsubname": "pubsub", "topic": "orders"}))
     system.deliver()

@@ -42,6 +42,19 @@ def api() -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.parametrize(
+    "number", ["1e-400", "0.1234567890123456789", "9007199254740993.0", "12345678901234567890.5"]
+)
+def test_a_number_that_would_change_is_refused(number: str) -> None:
+    with pytest.raises(json.JSONDecodeError, match="more digits than are kept"):
+        read_json(number.encode())
+
+
+@pytest.mark.parametrize("number", ["0.1", "1.10", "1e2", "0.30000000000000004", "5e-324", "-0.0"])
+def test_a_number_that_is_the_same_in_fewer_digits_is_taken(number: str) -> None:
+    assert read_json(number.encode()) == float(number)
+
+
 @given(objects.map(json.dumps) | odd_texts)
 def test_settings_come_back_as_they_came_or_are_refused(api: TestClient, text: str) -> None:
     headers = {"Content-Type": "application/json"}

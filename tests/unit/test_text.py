@@ -34,6 +34,12 @@ def test_every_other_character_is_kept_as_it_was_typed(text: str) -> None:
     assert LINE.validate_python(text) == text
 
 
+def test_a_name_of_any_length_is_refused_at_once() -> None:
+    # To put a million marks into order would take minutes.
+    with pytest.raises(ValidationError, match="at most 200 characters"):
+        NAME.validate_python("a" + "\u0301\u0323" * 500_000)
+
+
 @pytest.mark.parametrize(
     "text",
     ["👨‍👩‍👧 Essen", "買い物　リスト", r"C:\temp", "it's", "می‌خواهم", "\u2067שלום\u2069", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"],
