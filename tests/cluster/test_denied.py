@@ -126,9 +126,15 @@ def test_a_third_app_may_not_invoke_another_method(
     assert ACCESS_DENIED in answer.body
 
 
-def test_notification_service_may_not_invoke_task_api(notification_service: Container) -> None:
-    answer = notification_service.ask_sidecar("GET", f"/v1.0/invoke/{TASK_API}/method/tasks")
-    assert answer.status == 404
+def test_notification_service_may_invoke_redeliver_of_task_api_and_nothing_else(
+    notification_service: Container,
+) -> None:
+    invoke = f"/v1.0/invoke/{TASK_API}/method"
+    answer = notification_service.ask_sidecar("GET", f"{invoke}/tasks")
+    assert answer.status == 403
+    assert ACCESS_DENIED in answer.body
+    answer = notification_service.ask_sidecar("POST", f"{invoke}/redeliver", {})
+    assert answer.status == 422
     method = "/dapr.proto.runtime.v1.Dapr/InvokeService"
     assert by_grpc(notification_service, SIDECAR_GRPC, method) == NOT_ALLOWED
 
