@@ -9,8 +9,8 @@ from service_kit.messages import shown_event
 from service_kit.ports import Publisher
 from shared_models import MESSAGE_REFUSED, CloudEvent, Message, Refusal
 
-MOST_BYTES = 256 * 1024
-"""Of a larger message, only the first bytes are kept."""
+MOST_BYTES = 64 * 1024
+"""Of a larger message, only the first bytes are kept: a page may have a hundred of them."""
 FIRST_BYTES = 1_000
 
 
