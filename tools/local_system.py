@@ -7,6 +7,7 @@ it, each in a folder and on ports of its own, rendered from the same files.
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -172,9 +173,12 @@ class LocalSystem:
         return listener(self.ports.apps[app_id]["daprHTTPPort"])
 
     def restart_after(
-        self, process: psutil.Process, meanwhile: Callable[[], None]
+        self, process: psutil.Process, meanwhile: Callable[[], None], **variables: str
     ) -> psutil.Process:
         """Kill a part of the system, do something, and start the same command again.
+
+        Args:
+            variables: what changes in its environment.
 
         Returns:
             The process that was started.
@@ -183,7 +187,8 @@ class LocalSystem:
         part.process.kill()
         part.process.wait(STOP_SECONDS)
         meanwhile()
-        return self.start_again(part)
+        environment = {**part.recipe.environment, **variables}
+        return self._start(replace(part.recipe, environment=environment))
 
     def start_again(self, part: Part) -> psutil.Process:
         """Start what ended."""

@@ -18,16 +18,7 @@ def rotate(system: LocalSystem, app_id: str) -> None:
     secrets = system.state / SECRETS
     token = f"{system.tokens[APP_TOKEN]}-rotated"
     secrets.write_text(json.dumps({**json.loads(secrets.read_text()), APP_TOKEN: token}))
-    sidecar = system.sidecar(app_id)
-    variables = {**sidecar.environ(), "APP_API_TOKEN": token}
-    command = [
-        "env",
-        *(f"{name}={value}" for name, value in variables.items()),
-        *sidecar.cmdline(),
-    ]
-    sidecar.kill()
-    sidecar.wait(10)
-    system.run_beside("rotated-sidecar", command)
+    system.restart_after(system.sidecar(app_id), lambda: None, APP_API_TOKEN=token)
 
 
 def test_events_are_delivered_without_a_restart_of_the_service(breakable: LocalSystem) -> None:
