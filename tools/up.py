@@ -42,7 +42,7 @@ def main() -> None:
 def run(system: LocalSystem) -> bool:
     """Run a system until Ctrl-C or SIGTERM; return whether it ran until then."""
     # SIGINT too: a shell without job control starts background jobs with it ignored.
-    for wanted in (signal.SIGINT, signal.SIGTERM):
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(wanted, signal.default_int_handler)
     began = time.monotonic()
     try:
@@ -62,6 +62,7 @@ def run(system: LocalSystem) -> bool:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not end the stopping
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         system.stop()
         _remove_pid(system)
         kept = shown(system.state)

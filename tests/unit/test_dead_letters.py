@@ -12,6 +12,7 @@ from notification_service.in_memory_adapters import InMemoryRedelivery
 from notification_service.settings import Settings
 from notification_service.subscribers import Subscribers
 from service_kit.in_memory_adapters import InMemoryStateStore
+from service_kit.ports import Unavailable
 from service_kit.refusals import refusal_of
 from shared_models import CloudEvent, Message, Verdict
 from tests.contract.test_task_api_http import is_problem
@@ -230,6 +231,82 @@ def test_an_event_that_is_too_large_to_be_stored_is_a_dead_letter(system: InMemo
     (letter,) = system.letters()
     assert letter["app_id"] == NOTIFICATIONS
     assert "TooLarge" in letter["reason"]
+
+
+@pytest.mark.parametrize("app_id", ["http://127.0.0.1:9", "task-api/method/tasks#", "nobody", ""])
+def test_a_replay_goes_to_no_app_but_those_of_the_topic(
+    system: InMemorySystem, app_id: str
+) -> None:
+    marked = {**COMPLETED, "deadletterreason": "x", "deadletterappid": app_id}
+    event = json.loads(refused_by_task_api(COMPLETED))
+    event["data"] |= {"app_id": app_id, "id": "0" * 32}
+    system.add(DEAD, as_json(marked), as_json(event))
+    system.deliver()
+    letters = system.letters()
+    assert len(letters) == 2
+    for letter in letters:
+        answer = system.notifications.post(f"/dead-letters/{letter['id']}/replay")
+        assert is_problem(answer, 409)
+    assert system.letters() == letters
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"id": ""}, {"id": ".."}, {"id": "a/b"}, {"id": "x" * 250_000}, {"reason": "r" * 5_000_000}],
+)
+def test_a_refusal_beyond_all_bounds_is_a_letter_like_another(
+    impatient: InMemorySystem, odd: dict[str, str]
+) -> None:
+    event = json.loads(refused_by_task_api(COMPLETED))
+    event["data"] |= odd
+    impatient.add(DEAD, as_json(event))
+    impatient.deliver()
+    (letter,) = eventually(impatient.letters)
+    assert impatient.notifications.get(f"/dead-letters/{letter['id']}").json() == letter
+    assert impatient.notifications.delete(f"/dead-letters/{letter['id']}").status_code == 204
+
+
+def test_an_event_with_a_topic_and_no_component_finds_its_way_back(
+    impatient: InMemorySystem,
+) -> None:
+    impatient.add(DEAD, as_json({**COMPLETED, "topic": "task-events"}))
+    impatient.deliver()
+    eventually(lambda: impatient.notified("a"))
+    assert impatient.letters() == []
+
+
+def test_an_event_with_an_id_of_any_length_fills_no_list(system: InMemorySystem) -> None:
+    system.add("task-events", as_json({**COMPLETED, "type": "task.created", "id": "x" * 250_000}))
+    system.deliver()
+    (letter,) = system.letters()
+    assert "id: String should have at most" in letter["reason"]
+
+
+async def test_a_letter_whose_discard_was_cut_short_is_listed_when_it_comes_again() -> None:
+    class CutShort(InMemoryStateStore):
+        cut = False
+
+        async def save(
+            self, key: str, value: bytes, etag: str | None, ttl: timedelta | None = None
+        ) -> None:
+            if self.cut:
+                raise Unavailable("the process stops here")
+            await super().save(key, value, etag, ttl)
+
+        async def delete(self, key: str, etag: str) -> None:
+            await super().delete(key, etag)
+            self.cut = True
+
+    store = CutShort()
+    letters = DeadLetters(store, Subscribers(Settings()), InMemoryRedelivery())
+    message = Message(component="pubsub", topic="task-events", payload=as_json(COMPLETED))
+    refusal = refusal_of(TASK_API, message, "too odd")
+    await letters.keep(refusal)
+    with pytest.raises(Unavailable):
+        await letters.discard(refusal.id)
+    store.cut = False
+    await letters.keep(refusal)
+    assert [each.id for each in (await letters.find(10)).items] == [refusal.id]
 
 
 def test_a_message_of_another_topic_goes_to_none_of_ours(system: InMemorySystem) -> None:

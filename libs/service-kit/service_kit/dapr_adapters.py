@@ -14,6 +14,7 @@ from dapr.clients.exceptions import DaprGrpcError, DaprHttpError, DaprInternalEr
 from dapr.clients.grpc._state import Concurrency, Consistency, StateItem, StateOptions
 from dapr.conf import settings as dapr_settings
 from grpc import StatusCode
+from grpc.aio import AioRpcError
 
 from service_kit.micro_batches import MicroBatches
 from service_kit.needs import Component, Offer, Subscription, is_raw
@@ -86,7 +87,7 @@ class DaprSidecar:
                 return await ask(self._client)
         except TimeoutError as error:
             raise Unavailable(f"{what}: no answer within {self._timeout} s") from error
-        except DaprGrpcError as error:
+        except (DaprGrpcError, AioRpcError) as error:  # the SDK wraps it for some calls alone
             kind = _TooMuchAtOnce if error.code() is StatusCode.RESOURCE_EXHAUSTED else Unavailable
             raise kind(f"{what}: {error.details()}") from error
         except (DaprInternalError, aiohttp.ClientError) as error:

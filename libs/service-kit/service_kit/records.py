@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -77,12 +78,14 @@ class Records(Generic[Thing]):
 
     async def remove(self, id: str) -> None:
         """Remove the record under `id`, if there is one."""
-        stored = await self._store.get(self._key(id))
-        if stored is None:
-            return
-        for group, place in self._read(stored).places.items():
-            await self._of(group).remove(place, id)
-        await self._store.delete(self._key(id), stored.etag)
+        while stored := await self._store.get(self._key(id)):
+            # The record first: an entry without a record is passed over, but a record without an
+            # entry would be listed never again, and `add` would find it there.
+            with suppress(Conflict):
+                await self._store.delete(self._key(id), stored.etag)
+                for group, place in self._read(stored).places.items():
+                    await self._of(group).remove(place, id)
+                return
 
     async def newest_first(
         self,

@@ -109,6 +109,7 @@ def create_service(
         """Say whether the store answers through the sidecar, and what the sidecar lacks."""
         try:
             missing = await readiness.missing()
+            token.ensure_known()
         except Unavailable as error:
             return unavailable(error)
         if missing:

@@ -50,6 +50,14 @@ class SidecarToken:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def ensure_known(self) -> None:
+        """Raise `Unavailable` where the sidecar's calls cannot be let in yet."""
+        if self._settings.callbacks_need_token and not self._tokens:
+            raise Unavailable(
+                f"The secret {self._settings.app_api_token_secret} was not read from"
+                f" {self._settings.secret_store} yet; without it the sidecar is refused."
+            )
+
     async def check(self, request: Request) -> None:
         """Let the sidecar's own calls in.
 
@@ -59,8 +67,7 @@ class SidecarToken:
         """
         if not self._settings.callbacks_need_token:
             return
-        if not self._tokens:
-            raise Unavailable("The app API token was not read from the secret store yet.")
+        self.ensure_known()
         sent = request.headers.get("dapr-api-token", "").encode("latin-1")
         if sent and not self._knows(sent):
             await self._look_again()

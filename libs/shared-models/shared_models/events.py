@@ -76,7 +76,7 @@ class CloudEvent(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     specversion: Literal["1.0"] = "1.0"
-    id: str = Field(min_length=1)
+    id: str = Field(min_length=1, max_length=1_000)
     source: str = Field(min_length=1)
     type: str = Field(min_length=1)
     subject: str | None = None

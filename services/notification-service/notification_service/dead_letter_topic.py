@@ -1,9 +1,9 @@
 """What arrives on the dead-letter topic: what apps refused, and what sidecars gave up on."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
 from notification_service.dead_letters import DeadLetters
@@ -11,15 +11,34 @@ from notification_service.subscribers import Subscribers
 from notification_service.undelivered import Undelivered
 from service_kit.messages import is_event, type_of
 from service_kit.refusals import MOST_BYTES, refusal_of
+from service_kit.subscriptions import LONGEST_REASON
 from shared_models import MESSAGE_REFUSED, Message, Refusal
 
+MOST_BYTES_BEFORE = 256 * 1024
+"""What the version before kept of a message."""
 UNKNOWN = "It came to the dead-letter topic without a reason, and is of no topic of this system."
+TOO_LARGE = "A sidecar gave up on it, and it is too large to be given to its app again."
 REASON, APP_ID = "deadletterreason", "deadletterappid"
 """Marks by which the version before sent the events that it refused."""
 
 
+class _ArrivedRefusal(Refusal):
+    """A refusal within the bounds of ours. What is beyond them is kept as a message of its own."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    app_id: Annotated[str, Field(max_length=200)] | None
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)]
+
+    @field_validator("message")
+    @classmethod
+    def _is_bounded(cls, message: Message) -> Message:
+        if len(message.payload) > MOST_BYTES_BEFORE or len(message.component + message.topic) > 400:
+            raise ValueError("has more bytes than a refused message may have")
+        return message
+
+
 class _RefusalEvent(BaseModel):
-    data: Refusal
+    data: _ArrivedRefusal
 
 
 class DeadLetterTopicHandler:
@@ -40,7 +59,7 @@ class DeadLetterTopicHandler:
         message = self._subscribers.with_origin(payload)
         apps = self._subscribers.of(message)
         if not apps or len(payload) > MOST_BYTES:
-            await self.keep(message, UNKNOWN)
+            await self.keep(message, TOO_LARGE if apps else UNKNOWN)
             return
         await asyncio.gather(*(self._undelivered.add(app_id, message) for app_id in apps))
 
@@ -63,4 +82,4 @@ class DeadLetterTopicHandler:
         if reason is None:
             return None
         message = self._subscribers.with_origin(to_json(event))
-        return refusal_of(app_id, message, str(reason))
+        return refusal_of(app_id, message, str(reason)[:LONGEST_REASON])

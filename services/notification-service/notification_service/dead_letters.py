@@ -166,9 +166,13 @@ class DeadLetters:
             raise NotReplayable("The message is no event in full: it can only be discarded.")
         if not message.topic:
             message = self._subscribers.with_origin(message.payload)
-        apps = [letter.app_id] if letter.app_id else self._subscribers.of(message)
+        apps = self._subscribers.of(message)
+        if letter.app_id is not None:
+            # Anybody who may publish can name an app, and what is invoked by it is a URL.
+            apps = [app_id for app_id in apps if app_id == letter.app_id]
         if not apps:
-            raise NotReplayable(f"No app takes {message.topic}: it can only be discarded.")
+            who = letter.app_id or "No app"
+            raise NotReplayable(f"{who} takes no {message.topic}: it can only be discarded.")
         for app_id in apps:
             verdict = await self._redelivery.redeliver(app_id, message)
             if verdict.fate is not Fate.HANDLED:

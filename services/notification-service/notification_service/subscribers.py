@@ -36,7 +36,9 @@ class Subscribers:
         if not is_event(payload):
             return self._dead_letters
         event = from_json(payload)
-        said = (str(event.get("pubsubname")), str(event.get("topic")))
+        topic = str(event.get("topic"))
+        of_topic = next((each[0] for each in self._apps if each[1] == topic), self._events[0])
+        said = (str(event.get("pubsubname", of_topic)), topic)
         if "topic" in event and said != self._dead_letters:
             return said
         return self._intents if event["type"] == CHANGES_INTENDED else self._events
