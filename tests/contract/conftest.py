@@ -50,14 +50,20 @@ class Ports(NamedTuple):
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def dapr_ports(system: LocalSystem) -> AsyncIterator[Ports]:
+async def sidecar(system: LocalSystem) -> AsyncIterator[DaprSidecar]:
+    """A connection to the sidecar of task-api, as the service itself has it."""
     ports = system.ports.apps["task-api"]
     dapr.conf.settings.DAPR_API_TOKEN = system.tokens["dapr-api-token"]
     async with DaprSidecar(
         ports["daprHTTPPort"], ports["daprGRPCPort"], timedelta(seconds=5)
     ) as sidecar:
         await sidecar.ready()
-        yield Ports(DaprStateStore(sidecar, "statestore"), DaprPublisher(sidecar, "pubsub"))
+        yield sidecar
+
+
+@pytest.fixture(scope="session")
+def dapr_ports(sidecar: DaprSidecar) -> Ports:
+    return Ports(DaprStateStore(sidecar, "statestore"), DaprPublisher(sidecar, "pubsub"))
 
 
 @pytest.fixture(params=BOTH)

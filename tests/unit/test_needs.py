@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 import notification_service.main
 import task_api.main
 from service_kit.needs import Component, Needs, Offer, Subscription, missing
-from tools.resources.services import known_app
-
-
-class Topic(NamedTuple):
-    component: str
-    topic: str
-
-    @property
-    def path(self) -> str:
-        return f"/events/{self.topic}"
+from tools.resources.services import Delivery, known_app
 
 
 class Names(NamedTuple):
@@ -28,7 +19,7 @@ class Names(NamedTuple):
     secret_store: str = "secretstore"
 
 
-CHANGES, EVENTS = Topic("changelog", "task-changes"), Topic("pubsub", "task-events")
+CHANGES, EVENTS = Delivery("changelog", "task-changes"), Delivery("pubsub", "task-events")
 NEEDS = Needs.of(Names(), [CHANGES, EVENTS])
 COMPONENTS = [
     Component("changelog", "pubsub.kafka"),

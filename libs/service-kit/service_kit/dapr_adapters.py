@@ -61,6 +61,7 @@ class DaprSidecar:
         self._connecting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "DaprSidecar":
+        _reach_without_proxy("127.0.0.1")
         self._connecting = asyncio.create_task(self._connect())
         return self
 
@@ -135,7 +136,6 @@ class DaprSidecar:
         # It was healthy a moment ago: where it is not any more, block for a second, not for sixty.
         dapr_settings.DAPR_HEALTH_TIMEOUT = 1
         dapr_settings.DAPR_HTTP_PORT = self._http_port  # of the health check and of invocation
-        _reach_without_proxy("127.0.0.1")
         try:
             self._client = DaprClient(self._grpc_address)
         except TimeoutError:

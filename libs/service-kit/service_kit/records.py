@@ -76,8 +76,8 @@ class Records(Generic[Thing]):
         await self._store.save(self._key(id), record.model_dump_json().encode(), stored.etag)
         return True
 
-    async def remove(self, id: str) -> None:
-        """Remove the record under `id`, if there is one."""
+    async def remove(self, id: str) -> bool:
+        """Remove the record under `id`; return False where there is none."""
         while stored := await self._store.get(self._key(id)):
             # The record first: an entry without a record is passed over, but a record without an
             # entry would be listed never again, and `add` would find it there.
@@ -85,7 +85,8 @@ class Records(Generic[Thing]):
                 await self._store.delete(self._key(id), stored.etag)
                 for group, place in self._read(stored).places.items():
                     await self._of(group).remove(place, id)
-                return
+                return True
+        return False
 
     async def newest_first(
         self,

@@ -12,6 +12,8 @@ from shared_models import MESSAGE_REFUSED, CloudEvent, Message, Refusal
 MOST_BYTES = 64 * 1024
 """Of a larger message, only the first bytes are kept: a page may have a hundred of them."""
 FIRST_BYTES = 1_000
+LONGEST_REASON = 2_000
+"""Characters."""
 
 
 class DeadLetterTopic:

@@ -94,8 +94,9 @@ def create_service(
     app.add_middleware(TraceContext)
     let_pages_call(app, settings.cors_origins)
     answer_with_problems(app, statuses)
+    unknown_paths = UnknownPaths(subscriptions)
     for status in (404, 405):
-        app.add_exception_handler(status, UnknownPaths(subscriptions))
+        app.add_exception_handler(status, unknown_paths)
 
     readiness = Readiness(Needs.of(settings, subscriptions), sidecar, store)
 

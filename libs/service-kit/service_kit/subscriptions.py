@@ -21,11 +21,11 @@ from service_kit.callbacks import CALLBACKS, only_app, only_sidecar
 from service_kit.messages import Unprocessable, complaints, read_event, type_of
 from service_kit.ports import Conflict, Unavailable
 from service_kit.problems import problem, unavailable
+from service_kit.refusals import LONGEST_REASON
 from shared_models import CloudEvent, Fate, Message, Verdict
 
 log = structlog.get_logger()
 
-LONGEST_REASON = 2_000
 
 REDELIVER = "redeliver"
 """The method by which another service has a message handled once more."""

@@ -10,8 +10,7 @@ from notification_service.dead_letters import DeadLetters
 from notification_service.subscribers import Subscribers
 from notification_service.undelivered import Undelivered
 from service_kit.messages import is_event, type_of
-from service_kit.refusals import MOST_BYTES, refusal_of
-from service_kit.subscriptions import LONGEST_REASON
+from service_kit.refusals import LONGEST_REASON, MOST_BYTES, refusal_of
 from shared_models import MESSAGE_REFUSED, Message, Refusal
 
 MOST_BYTES_BEFORE = 256 * 1024

@@ -126,8 +126,8 @@ class DeadLetters:
         return Replayed(count=count, kept=kept, next_cursor=page.next_cursor)
 
     async def discard(self, id: str) -> None:
-        await self._get(id)
-        await self._records.remove(id)
+        if not await self._records.remove(id):
+            raise _not_found(id)
 
     async def discard_many(self, limit: int, cursor: str | None, reason: str | None) -> Discarded:
         """Discard a page of the dead letters, all of them or those with one reason."""
@@ -146,7 +146,7 @@ class DeadLetters:
     async def _get(self, id: str) -> KeptLetter:
         letter = await self._records.get(id)
         if letter is None:
-            raise DeadLetterNotFound(f"There is no dead letter {id}.")
+            raise _not_found(id)
         return letter
 
     async def _replay(self, id: str) -> DeadLetter | None:
@@ -185,3 +185,7 @@ class DeadLetters:
         with suppress(Conflict):  # somebody replays or discards it at the same time
             await self._records.change(letter.id, lambda _: stays)
         return stays.shown()
+
+
+def _not_found(id: str) -> DeadLetterNotFound:
+    return DeadLetterNotFound(f"There is no dead letter {id}.")

@@ -116,9 +116,7 @@ class Notifications:
             limit,
             cursor,
             group=_task_group(task_id) if task_id is not None else None,
-            wanted=lambda notification: (
-                _is_sent(notification) and recipient in (None, nfc(notification.recipient or ""))
-            ),
+            wanted=lambda notification: _is_sent(notification) and is_to(notification, recipient),
             filters=(recipient,),
         )
 

@@ -16,7 +16,7 @@ from notification_service.dead_letters import AT_ONCE, DeadLetters
 from notification_service.redelivery import Redelivery
 from service_kit.ports import Conflict, StateStore, Unavailable
 from service_kit.records import Records
-from service_kit.refusals import refusal_of
+from service_kit.refusals import letter_id, refusal_of
 from shared_models import Fate, Message
 from shared_models.moments import Moment, now
 
@@ -62,7 +62,7 @@ class Undelivered:
 
     async def add(self, app_id: str, message: Message) -> None:
         """Have a message given to an app again; the same one is given once."""
-        id = refusal_of(app_id, message, "").id
+        id = letter_id(app_id, message)
         log.warning("message_undelivered", app_id=app_id, topic=message.topic, letter_id=id)
         waiting = _Undelivered(id=id, app_id=app_id, message=message, due_at=now())
         await self._records.add(id, waiting)
