@@ -14,7 +14,8 @@ from unittest.mock import patch
 
 import task_api.removals
 from notification_service.notifications import Notifications
-from service_kit.index_pages import IndexPages, Place
+from service_kit.cursors import Place
+from service_kit.index_pages import IndexPages
 from service_kit.ports import Conflict, Unavailable
 from service_kit.records import Records
 from shared_models import (

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service_kit.cursors import Place, UnknownCursor
 from service_kit.in_memory_adapters import InMemoryStateStore
-from service_kit.index_pages import IndexPages, Place, UnknownCursor
+from service_kit.index_pages import IndexPages
 from service_kit.ports import Stored
 
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from service_kit.cursors import Place
 from service_kit.in_memory_adapters import InMemoryStateStore
-from service_kit.index_pages import IndexPages, Place
+from service_kit.index_pages import IndexPages
 from service_kit.ports import Stored, Unavailable
 from shared_models import Page
 from task_api import reserved_ids

@@ -25,8 +25,6 @@ from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, StateStore, Stored
 from shared_models import Page
 
-__all__ = ["IndexPages", "Place", "UnknownCursor"]
-
 PAGE_SIZE = 256
 MOST_EXAMINED = 4 * PAGE_SIZE
 """Entries that one request looks at before it answers with what it has."""

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from service_kit.cursors import Filters
-from service_kit.index_pages import IndexPages, Place
+from service_kit.cursors import Filters, Place
+from service_kit.index_pages import IndexPages
 from service_kit.keys import key_part, shortened
 from service_kit.ports import Conflict, StateStore, Stored
 from shared_models import Page

@@ -24,7 +24,8 @@ from typing import NamedTuple
 import structlog
 from pydantic import BaseModel, Field
 
-from service_kit.index_pages import IndexPages, Place
+from service_kit.cursors import Place
+from service_kit.index_pages import IndexPages
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from service_kit.recent import Recent

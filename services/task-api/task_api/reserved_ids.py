@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import structlog
 
-from service_kit.index_pages import IndexPages, Place
+from service_kit.cursors import Place
+from service_kit.index_pages import IndexPages
 from service_kit.micro_batches import MicroBatches
 from service_kit.ports import Unavailable
 from task_api.task_documents import new_id

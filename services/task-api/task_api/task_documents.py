@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from service_kit.index_pages import Place
+from service_kit.cursors import Place
 from service_kit.keys import key_part
 from service_kit.ports import StateStore, Stored
 from shared_models import Task, TaskEvent, TaskEventType

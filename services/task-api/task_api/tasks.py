@@ -7,7 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-from service_kit.index_pages import IndexPages, Place
+from service_kit.cursors import Place
+from service_kit.index_pages import IndexPages
 from service_kit.ports import Conflict, Publisher, StateStore, Unavailable
 from shared_models import Page, Task, TaskCreate, TaskEvent, TaskEventType, TaskStatus
 from shared_models.moments import now
