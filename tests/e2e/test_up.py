@@ -90,14 +90,14 @@ def test_a_sidecar_that_ends_is_said_and_started_again_once(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("after", ["up.pid", "logs/redis.log", "logs/task-api-sidecar.log"])
-@pytest.mark.parametrize("how", ["make down", "Ctrl-C"])
+@pytest.mark.parametrize("how", ["make down", "Ctrl-C", "a closed terminal"])
 def test_stopping_during_a_start_leaves_nothing(tmp_path: Path, after: str, how: str) -> None:
     with _up(tmp_path) as up:
         eventually((tmp_path / after).exists, within=30)
         if how == "make down":
             assert down.stop(tmp_path)
         else:
-            up.process.send_signal(signal.SIGINT)
+            up.process.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGHUP)
         up.process.wait(30)
         assert "Stopped." in up.said()
         assert "Traceback" not in up.said()
